@@ -7,10 +7,10 @@ use std::{env, fs};
 
 use protox::prost_reflect::prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 
-/// The messages of this file, and what they hold, have a JSON form.
+/// The messages of this file, and those in them, get a JSON form.
 const OUTPUTS: &str = "tributary/v1/output.proto";
 const PACKAGE: &str = ".tributary.v1.";
-/// Fields of these rows beyond that number came in a later version: JSON that was written before lacks them.
+/// Fields with higher numbers were added in later versions: earlier JSON lacks them, so they have defaults.
 const FIRST_FIELDS: [(&str, i32); 6] =
     [("CreditUpdate", 22), ("TouchpointRow", 26), ("MilestoneRow", 23), ("Profile", 10), ("Account", 11), ("Spend", 8)];
 
@@ -24,9 +24,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut waiting: Vec<&str> = outputs.map(|message| message.name()).collect();
     let (mut messages, mut enums) = (BTreeSet::new(), BTreeSet::new());
     let mut config = prost_build::Config::new();
-    // Written by hand: copies of it share their text.
+    // Written by hand, because copies share their text: see `src/identifier.rs`.
     config.extern_path(format!("{PACKAGE}Identifier"), "crate::identifier::Identifier");
-    // Of one message there is one encoding.
+    // Ordered maps, so that a message has one encoding.
     config.btree_map(["."]);
     while let Some(name) = waiting.pop() {
         let message = descriptors.file.iter().flat_map(|file| &file.message_type).find(|message| message.name() == name);
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 config.field_attribute(format!("{PACKAGE}{name}.{}", field.name()), "#[serde(default)]");
             }
             if is_map(field, message) {
-                // Most rows have none: in JSON, too, they say nothing of them.
+                // Most rows have no dimensions: in JSON the fields are then left out.
                 let attribute = "#[serde(skip_serializing_if = \"std::collections::BTreeMap::is_empty\")]";
                 config.field_attribute(format!("{PACKAGE}{name}.{}", field.name()), attribute);
                 continue;
@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     continue;
                 }
             };
-            // An enum's field is an i32, and does not say of which enum.
+            // The type of an enum's field is i32, which does not name the enum.
             let of = if form == "name_of" { format!("::<crate::{inner}, _>") } else { String::new() };
             enums.extend((form == "name_of").then_some(inner));
             config.field_attribute(format!("{PACKAGE}{name}.{}", field.name()), as_json(form, &of));
@@ -70,13 +70,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What makes serde write a field by a module of `src/json.rs`.
+/// The attribute that makes serde write a field by a module of `src/json.rs`.
 fn as_json(module: &str, of: &str) -> String {
     let by = |way: &str| format!("{way}_with = \"crate::json::{module}::{way}{of}\"");
     format!("#[serde({}, {})]", by("serialize"), by("deserialize"))
 }
 
-/// The short names of an enum: `LATE_TOUCH` of `REASON_LATE_TOUCH`, in lower case.
+/// Implements `Named` for an enum: `late_touch` for `REASON_LATE_TOUCH`.
 fn named<'a>(of: &str, values: impl Iterator<Item = (i32, &'a str)>) -> String {
     let prefix = format!("{}_", of.to_uppercase());
     let short = |name: &str| name.trim_start_matches(&prefix).to_lowercase();
@@ -86,7 +86,7 @@ fn named<'a>(of: &str, values: impl Iterator<Item = (i32, &'a str)>) -> String {
     )
 }
 
-/// What `src/dictionary.rs` tells of the messages of a file.
+/// Implements the `Described` of `src/dictionary.rs` for the messages of a file.
 fn described(file: &FileDescriptorProto, messages: &BTreeSet<&str>) -> Result<String, String> {
     let mut text = String::new();
     for (at, message) in (0..).zip(&file.message_type).filter(|(_, message)| messages.contains(message.name())) {
@@ -110,20 +110,20 @@ fn described(file: &FileDescriptorProto, messages: &BTreeSet<&str>) -> Result<St
 /// The form of a map of texts.
 const MAP: &str = "crate::dictionary::Form::Map";
 
-/// Whether a field of a message is a map, which is a list of a message that the compiler makes; of texts, as all are.
+/// Whether a field is a map. To the compiler a map is a repeated message that it generates; all maps here are of texts.
 fn is_map(field: &FieldDescriptorProto, of: &DescriptorProto) -> bool {
     let entry = field.type_name().rsplit('.').next().unwrap_or_default();
     let is_entry = |inner: &&DescriptorProto| inner.options.as_ref().is_some_and(|options| options.map_entry());
     of.nested_type.iter().filter(is_entry).any(|inner| inner.name() == entry)
 }
 
-/// What is said of a field in its file.
+/// The comment on a field in its file.
 fn comment(file: &FileDescriptorProto, path: [i32; 4]) -> &str {
     let mut locations = file.source_code_info.iter().flat_map(|info| &info.location);
     locations.find(|location| location.path == path).map_or("", |location| location.leading_comments())
 }
 
-/// What a field holds: its type, and of times and days what is said of it.
+/// The form of a field: from its type; for times and days, from its comment.
 fn form(field: &FieldDescriptorProto, comment: &str) -> Result<String, String> {
     let form = match field.r#type().as_str_name() {
         "TYPE_INT64" if comment.contains("milliseconds since 1970") => "Time",

@@ -4,15 +4,15 @@ use std::cmp::Reverse;
 
 use tributary_proto::WHOLE_NANO;
 
-/// Billionths in proportion to `weights`, which sum to exactly [`WHOLE_NANO`]: each share is rounded down, then the shares with the
-/// largest remainders get one more, ties to the earlier. Equal shares where all weights are 0; none for no weights.
+/// Splits [`WHOLE_NANO`] billionths in proportion to `weights`, exactly: each share is rounded down, then the shares with the largest
+/// remainders get one more, ties to the earlier. Equal shares if all weights are 0; none if there are no weights.
 ///
-/// Weights up to 2^90 are exact; larger ones are scaled down, which no model comes near to.
+/// Weights up to 2^90 are exact; larger ones, which no model reaches, are scaled down.
 pub fn nano(weights: &[u128]) -> Vec<u64> {
     nano_of(weights, WHOLE_NANO)
 }
 
-/// The same with a sum of `part`, at most [`WHOLE_NANO`].
+/// The same for a whole of `part` billionths, at most [`WHOLE_NANO`].
 pub fn nano_of(weights: &[u128], part: u64) -> Vec<u64> {
     let largest = weights.iter().copied().max().unwrap_or(0);
     if largest == 0 {
@@ -40,7 +40,7 @@ fn nano_of_scaled(weights: &[u128], shift: u32, part: u64) -> Vec<u64> {
     spread(divided, part)
 }
 
-/// `value`, split in proportion to `weights_nano`, which sum to [`WHOLE_NANO`]: minor units that sum to exactly `value`, by largest
+/// Splits `value` minor units in proportion to `weights_nano`, which sum to [`WHOLE_NANO`]: the parts sum to exactly `value`. By largest
 /// remainder, ties to the earlier.
 pub fn minor(weights_nano: &[u64], value: u64) -> Vec<u64> {
     let divided = weights_nano
@@ -61,7 +61,7 @@ fn divide(dividend: u128, divisor: u128) -> (u128, u128) {
     (quotient, dividend - quotient * divisor)
 }
 
-/// Rounded-down shares with their remainders, topped up to `whole`.
+/// Adds one to the shares with the largest remainders until they sum to `whole`.
 fn spread(divided: Vec<(u64, u128)>, whole: u64) -> Vec<u64> {
     let given: u64 = divided.iter().map(|(share, _)| share).sum();
     let left = usize::try_from(whole.saturating_sub(given)).unwrap_or(usize::MAX);

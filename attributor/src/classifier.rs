@@ -10,7 +10,7 @@ use tributary_proto::{Message, Origin, StoredTouch, Touch};
 
 use crate::view::{Malformed, split_origin};
 
-/// The channel rules, which the attributor gets from outside.
+/// The channel rules. The attributor gets them from its caller: it does not depend on `ingest`.
 ///
 /// ```
 /// use tributary_attributor::classifier::Classifier;
@@ -34,14 +34,14 @@ use crate::view::{Malformed, split_origin};
 /// assert_eq!(AllMail.reclassified(&touch, &Origin::default()).channel, "email");
 /// ```
 pub trait Classifier: Debug + Send + Sync {
-    /// Their id, as in [`Origin::rules`].
+    /// The version of the rules, as in [`Origin::rules`].
     fn rules(&self) -> u32;
 
-    /// A touch classified by them, from the input of its original classification.
+    /// The touch as these rules classify it, from the input of its original classification.
     fn reclassified(&self, touch: &Touch, origin: &Origin) -> Touch;
 }
 
-/// An encoded `StoredTouch` as journeys see it: without its origin, and as `classifier` names it.
+/// An encoded `StoredTouch` as journeys use it: without its origin, and classified by `classifier`.
 ///
 /// # Errors
 /// When the bytes are not one.
@@ -56,7 +56,7 @@ pub(crate) fn face<'a>(raw: &'a [u8], classifier: Option<&dyn Classifier>) -> Re
     }
 }
 
-/// The same touch by the rules of `classifier`, origin and all; `None` where it is so already, or nothing is known of its origin.
+/// The touch classified by `classifier`, with its origin. `None` if these rules classified it already, or its origin is unknown.
 ///
 /// # Errors
 /// When the bytes are not a `StoredTouch`.
@@ -67,7 +67,7 @@ pub(crate) fn renewed(raw: &[u8], classifier: &dyn Classifier) -> Result<Option<
     }
 }
 
-/// The same, whatever rules have named it.
+/// The same, but also if these rules classified it already.
 ///
 /// # Errors
 /// When the bytes are not a `StoredTouch`.

@@ -6,8 +6,8 @@ use crate::apportion;
 use crate::journey::Journey;
 use crate::plan::Plan;
 
-/// The rows that the milestone `of` should have under the models of `plan` chosen for its kind: `Share::model` is the position in
-/// [`Plan::models_of`]. A withdrawn milestone has none; one without any touch has the row `unattributed`.
+/// The credit rows of milestone `of` under the models of `plan` for its kind: `Share::model` is the position in [`Plan::models_of`]. A
+/// withdrawn milestone has none; one without any touch has the row `unattributed`.
 ///
 /// For every model the weights sum to exactly [`WHOLE_NANO`] and the values to the milestone's value.
 pub fn rows(journey: &Journey<'_>, of: &Milestone, plan: &Plan) -> Vec<CreditRow> {
@@ -32,7 +32,8 @@ pub fn rows(journey: &Journey<'_>, of: &Milestone, plan: &Plan) -> Vec<CreditRow
             continue;
         };
         let values_minor = apportion::minor(&weights_nano, value_minor);
-        // Shared by the same weights, and not converted share by share: so these sum to what the milestone is worth, too.
+        // The total is shared by the same weights, not converted share by share: so the shares sum to the milestone's value in this
+        // currency, too.
         let reported = if reporting_minor > 0 { apportion::minor(&weights_nano, reporting_minor) } else { Vec::new() };
         let reported = reported.into_iter().chain(std::iter::repeat(0));
         for ((row, (weight_nano, value)), reported) in
@@ -51,12 +52,12 @@ pub fn rows(journey: &Journey<'_>, of: &Milestone, plan: &Plan) -> Vec<CreditRow
     rows
 }
 
-/// What a milestone is worth in the reporting currency of `plan`; `None` where there is none, or no rate is known.
+/// The value of a milestone in the reporting currency of `plan`; `None` if there is no such currency, or no rate is known.
 pub fn reporting(of: &Milestone, plan: &Plan) -> Option<Reporting> {
     plan.rates.as_ref()?.report(of)
 }
 
-/// The one row of an empty journey, under these models.
+/// The only row of an empty journey, under these models.
 fn unattributed(models: &[u32], value_minor: u64, reporting_minor: u64) -> CreditRow {
     let touch = StoredTouch {
         event_id: UNATTRIBUTED.to_owned(),
@@ -69,7 +70,7 @@ fn unattributed(models: &[u32], value_minor: u64, reporting_minor: u64) -> Credi
     CreditRow { touch: touch.encode_to_vec(), profile_id: String::new(), credits: models.iter().map(share).collect() }
 }
 
-/// A part of a value that came from an `i64`.
+/// A part of a value that was an `i64`, so it fits.
 fn signed(value_minor: u64) -> i64 {
     i64::try_from(value_minor).unwrap_or(i64::MAX)
 }

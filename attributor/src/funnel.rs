@@ -3,31 +3,31 @@
 use tributary_proto::Milestone;
 pub use tributary_proto::vocabulary::{CLOSED_LOST, CLOSED_WON, LEAD, MQL};
 
-/// Whether the milestone closes a deal: it is its own `close`.
+/// Whether milestones of this kind close a deal: then the stage `close` is the milestone itself.
 pub fn is_closing(kind: &str) -> bool {
     kind == CLOSED_WON || kind == CLOSED_LOST
 }
 
-/// Whether milestones of this kind come after a deal was won, by their nature.
+/// Whether milestones of this kind follow a deal that was won: expansions and the like.
 pub fn follows_the_win(kind: &str) -> bool {
     kind == "implemented" || kind == "expansion"
 }
 
-/// When the deal was won that milestone `of` follows: the one with its object id, else the latest of the unit, at or before it. `None` for
-/// other kinds.
+/// When the deal was won that milestone `of` follows: the deal with the same object id, else the latest of the unit at or before it. `None`
+/// for other kinds.
 pub fn won_for(of: &Milestone, live: &[&Milestone]) -> Option<i64> {
     follows_the_win(&of.kind).then(|| of_stage(CLOSED_WON, of, live)).flatten()
 }
 
-/// The moment of stage `kind` for milestone `of`, among the `live` milestones of its unit (`of` included, none withdrawn).
+/// When stage `kind` was reached as seen from milestone `of`, among the `live` milestones of its unit (`of` included, none withdrawn).
 ///
-/// The milestone of that kind with the same object id; else for `lead` the earliest `lead` (else `mql`) of the unit, for other kinds
-/// the latest at or before `of`. `None` where there is none, or it is later than `of`. Milestones that only public events report are
-/// looked at where there are no others, so a `lead` of theirs comes after an `mql` that is trusted.
+/// The milestone of that kind with the same object id. Otherwise: for `lead` the earliest `lead` (else `mql`) of the unit, for other kinds
+/// the latest at or before `of`. `None` if there is none, or it is later than `of`. Public-only milestones count only if there are no
+/// trusted ones: so a public `lead` comes after a trusted `mql`.
 pub fn of_stage(kind: &str, of: &Milestone, live: &[&Milestone]) -> Option<i64> {
     let is = |other: &Milestone| other.kind == kind;
     let moment = if live.iter().any(|other| is(other) && other.object_id == of.object_id) {
-        // Of an object that reached it several times, the latest up to `of`.
+        // Of an object that reached it several times, the latest time up to `of`.
         let times = trusted(live, |other| is(other) && other.object_id == of.object_id);
         times.into_iter().filter(|time_ms| *time_ms <= of.time_ms).max()
     } else if kind == LEAD {
@@ -42,7 +42,7 @@ pub fn of_stage(kind: &str, of: &Milestone, live: &[&Milestone]) -> Option<i64> 
     moment.filter(|moment| *moment <= of.time_ms)
 }
 
-/// When the milestones were reached that are so: those of trusted events, else those of public ones.
+/// When the matching milestones were reached: those of trusted events, else those of public ones.
 fn trusted(live: &[&Milestone], so: impl Fn(&Milestone) -> bool) -> Vec<i64> {
     let times = |public: bool| {
         let all = live.iter().filter(|other| other.public == public && so(other));
@@ -52,8 +52,8 @@ fn trusted(live: &[&Milestone], so: impl Fn(&Milestone) -> bool) -> Vec<i64> {
     if trusted.is_empty() { times(true) } else { trusted }
 }
 
-/// When the unit last won a deal before `of`: the start of its present life cycle, itself not part of it. A deal that only public events
-/// report ends a life cycle where no other was won before.
+/// When the unit last won a deal before `of`: its current life cycle starts after that. A deal that only public events report ends a life
+/// cycle only if no other was won before.
 pub fn last_won_before(of: &Milestone, live: &[&Milestone]) -> Option<i64> {
     let won = |other: &Milestone| other.kind == CLOSED_WON && other.milestone_id != of.milestone_id;
     trusted(live, |other| won(other) && other.time_ms < of.time_ms).into_iter().max()
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lead_is_the_earliest_and_an_mql_stands_in() {
+    fn the_earliest_lead_counts_or_else_the_earliest_mql() {
         let (one, two, won) = (milestone(MQL, "a", 10), milestone(MQL, "b", 20), milestone(CLOSED_WON, "1", 30));
         assert_eq!(of_stage(LEAD, &won, &[&two, &one, &won]), Some(10));
         let lead = milestone(LEAD, "c", 25);
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn public_milestones_stand_in_where_there_are_no_others() {
+    fn public_milestones_count_where_there_are_no_others() {
         let public = |kind: &str, object_id: &str, time_ms| Milestone { public: true, ..milestone(kind, object_id, time_ms) };
         let won = milestone(CLOSED_WON, "1", 30);
         let (early, trusted, late) = (public(MQL, "a", 5), milestone(MQL, "b", 10), milestone(MQL, "c", 40));

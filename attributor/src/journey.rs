@@ -21,10 +21,10 @@ use rules::LEAD_STAGE;
 pub use rules::{JourneyRules, VisitRules, WindowMs};
 pub use timeline::Timeline;
 
-/// Bytes of an encoded `StoredTouch`'s `identifier_set`: a tag and a `fixed64`.
+/// Bytes of the field `identifier_set` of an encoded `StoredTouch`: a tag and a `fixed64`.
 const MENTION_BYTES: usize = 9;
 
-/// A touch that may be part of a journey, with what is known of its person.
+/// A touch that may be part of a journey, with its person's profile and role.
 #[derive(Debug, Clone, Copy)]
 pub struct Touchpoint<'a> {
     /// The touch.
@@ -35,23 +35,23 @@ pub struct Touchpoint<'a> {
     pub profile: &'a str,
     /// The person's role.
     pub role: &'a str,
-    /// The browser or device, else the identifier that brought it.
+    /// The browser or device; if unknown, the identifier that brought the touch.
     pub device: u64,
-    /// xxh3-128 of the event id: the order among touches at one time.
+    /// xxh3-128 of the event id: orders touches of the same time.
     pub event_hash: Hash128,
-    /// xxh3-128 of `raw` without the identifier set: the order among versions of one event.
+    /// xxh3-128 of `raw` without the identifier set: orders versions of one event.
     pub content_hash: Hash128,
 }
 
 impl<'a> Touchpoint<'a> {
-    /// Reads an encoded `StoredTouch` that the identifier with the hash `by` brought.
+    /// Reads an encoded `StoredTouch`. `by` is the hash of the identifier that brought it.
     ///
     /// # Errors
     /// When the bytes are not one.
     pub fn read(raw: &'a [u8], profile: &'a str, role: &'a str, by: &[u8; 16]) -> Result<Self, Malformed> {
         let view = TouchView::parse(raw)?;
         let event_hash = Hash128::of(view.event_id.as_bytes());
-        // Whom the event names is not what it is: the field stands last.
+        // The identifier set is not part of the content: its field comes last and is cut off.
         let content =
             if view.identifier_set == 0 { raw } else { raw.get(..raw.len().saturating_sub(MENTION_BYTES)).unwrap_or(raw) };
         let bringer = Hash128(u128::from_be_bytes(*by)).head();
@@ -59,8 +59,8 @@ impl<'a> Touchpoint<'a> {
         Ok(Self { view, raw, profile, role, device, event_hash, content_hash: Hash128::of(content) })
     }
 
-    /// The order of touches in a journey: time, event hash; content where one event has come in two versions; profile and role where
-    /// two people have brought the very same event; the device where one person has by two identifiers.
+    /// The order of touches in a journey: time, then event hash. Then content, if one event came in two versions; then profile and role, if
+    /// two people brought the same event; then device, if one person brought it by two identifiers.
     pub fn order(&self, other: &Self) -> Ordering {
         let key = |touch: &Self| {
             (touch.view.time_ms, touch.event_hash, touch.content_hash, touch.profile, touch.role, touch.device, touch.raw)
@@ -68,28 +68,28 @@ impl<'a> Touchpoint<'a> {
         key(self).cmp(&key(other))
     }
 
-    /// The source that the touch itself names.
+    /// The source, if the touch itself names one.
     fn source(&self) -> Option<[&'a str; 4]> {
         let view = &self.view;
         view.names_source.then_some([view.channel, view.source, view.medium, view.campaign])
     }
 }
 
-/// A touch of a journey: a visit of one or several hits, or what is no visit.
+/// An entry of a journey: a visit of one or more hits, or a touch that is not part of a visit.
 #[derive(Debug, Clone)]
 pub struct Visit<'a> {
-    /// Of a visit: id and time of its first hit, the source of the first hit that names one, type and content of the most telling one. Its
-    /// own dimensions are those of `dimensions`.
+    /// For a visit: id and time of its first hit, source of the first hit that names one, type and content of the highest-ranked hit. The
+    /// dimensions here are not used: see `dimensions`.
     pub view: TouchView<'a>,
-    /// Its own dimensions, encoded; empty where it has none.
+    /// Its own dimensions, encoded; empty if there are none.
     pub dimensions: Cow<'a, [u8]>,
     /// The profile it belongs to; empty for touches of the account itself.
     pub profile: &'a str,
-    /// The person's role in the deal, else in general.
+    /// The person's role in the deal; if there is none, the general one.
     pub role: &'a str,
     /// Its first hit.
     pub first: &'a Touchpoint<'a>,
-    /// How many hits it has, at least 1.
+    /// The number of hits, at least 1.
     pub hits: usize,
 }
 
@@ -103,25 +103,25 @@ impl<'a> Visit<'a> {
     }
 }
 
-/// Touches in the window that have no place of their own.
+/// The touches in the window that are not entries of the journey.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Folded {
-    /// The same event once more.
+    /// Copies of the same event.
     pub duplicates: usize,
     /// Later hits of a visit.
     pub visits: usize,
-    /// Beyond `max_journey`, whatever they are.
+    /// Left out because of `max_journey`.
     pub overlong: usize,
 }
 
-/// Why a touch in the window has no place of its own.
+/// Why a touch in the window is not an entry of the journey.
 #[derive(Debug, Clone, Copy)]
 pub enum Fold<'t> {
-    /// The same event once more: this touch of it counts.
+    /// A copy of the same event: this one counts.
     Duplicate(&'t Touchpoint<'t>),
-    /// It goes on the visit that this touch began.
+    /// A later hit of the visit that this touch began.
     Visit(&'t Touchpoint<'t>),
-    /// Beyond `max_journey`.
+    /// Left out because of `max_journey`.
     Overlong,
 }
 
@@ -135,21 +135,21 @@ impl Folded {
     }
 }
 
-/// Told of a touch that is folded.
+/// A callback for touches that are folded.
 type Hear<'a, 't> = dyn FnMut(&'t Touchpoint<'t>, Fold<'t>) + 'a;
 
 /// The journey to one milestone.
 #[derive(Debug, Clone)]
 pub struct Journey<'t> {
-    /// Its touches, by (time, event hash).
+    /// Its touches, by time, then event hash.
     pub touches: Vec<Visit<'t>>,
     /// When the milestone was reached, milliseconds since 1970-01-01 UTC.
     pub milestone_time_ms: i64,
-    /// What the window held beside.
+    /// The numbers of touches in the window that are not entries.
     pub folded: Folded,
     /// When the unit last won a deal before it.
     pub won_before_ms: Option<i64>,
-    /// When each stage was reached.
+    /// By position of the stage, when it was reached.
     moments: Vec<Option<i64>>,
     stages: Vec<Option<usize>>,
     close: Option<usize>,
@@ -157,9 +157,10 @@ pub struct Journey<'t> {
 }
 
 impl<'t> Journey<'t> {
-    /// The journey to `of` among the touches of its unit. `live` are the milestones of the unit that are not withdrawn, `of` included.
+    /// Builds the journey to `of` from the touches of its unit. `live` are the milestones of the unit that are not withdrawn, `of`
+    /// included.
     ///
-    /// Looks at no more touches than the journey is to have, and at those a model singles out.
+    /// Reads only as many touches as the journey may have, and those that a model singles out.
     pub fn build(
         course: &Timeline<'t>,
         of: &Milestone,
@@ -170,7 +171,7 @@ impl<'t> Journey<'t> {
         Self::find(course, of, live, cast, rules, None)
     }
 
-    /// The same, and tells `hear` of every touch in the window that has no place of its own.
+    /// The same, and calls `hear` for every touch in the window that is not an entry.
     pub fn trace(
         course: &Timeline<'t>,
         of: &Milestone,
@@ -216,7 +217,7 @@ impl<'t> Journey<'t> {
         }
     }
 
-    /// The journey of those touches alone that are so, and their positions in this one.
+    /// The journey of only the touches that `so` accepts, and their positions in this one.
     pub fn part(&self, so: impl Fn(&Visit<'t>) -> bool) -> (Self, Vec<usize>) {
         let kept: Vec<usize> =
             self.touches.iter().enumerate().filter(|(_, touch)| so(touch)).map(|(position, _)| position).collect();
@@ -241,40 +242,40 @@ impl<'t> Journey<'t> {
         self.moments.get(stage).copied().flatten()
     }
 
-    /// The touch that brought about the stage at this position of the rules' stages; none from before the deal was won that an expansion
-    /// or the like follows.
+    /// The anchor of the stage at this position of the rules' stages: the last touch at or before it. For milestones that follow a won deal
+    /// (an expansion), `None` if the anchor is from before that.
     pub fn stage_anchor(&self, stage: usize) -> Option<usize> {
         self.stages.get(stage).copied().flatten().filter(|at| *at >= self.begins)
     }
 
-    /// The touch with which a model of stages begins: the first, or for what follows a deal that was won (an expansion) the first since
-    /// then, where there is one.
+    /// The first touch that models with stages use: the first of all. For milestones that follow a won deal (an expansion): the first since
+    /// then, if there is one.
     pub fn begins(&self) -> usize {
         self.begins
     }
 
-    /// The touch that brought about the lead.
+    /// The anchor of the lead.
     pub fn lead_anchor(&self) -> Option<usize> {
         self.stage_anchor(LEAD_STAGE)
     }
 
-    /// The touch that brought about the close, for a milestone that is one.
+    /// The anchor of the close, if the milestone closes a deal.
     pub fn close_anchor(&self) -> Option<usize> {
         self.close
     }
 
-    /// The first touch that identified a person, from [`Self::begins`] on.
+    /// The first touch that identified a person, starting at [`Self::begins`].
     pub fn first_identified(&self) -> Option<usize> {
         self.touches.iter().enumerate().skip(self.begins).find(|(_, touch)| touch.view.identified).map(|(at, _)| at)
     }
 
-    /// The last touch that was not direct.
+    /// The last touch whose channel is not `direct`.
     pub fn last_non_direct(&self) -> Option<usize> {
         self.touches.iter().rposition(|touch| touch.view.channel != DIRECT)
     }
 }
 
-/// The search for the touches of a window that have a place of their own.
+/// The search for the entries of a journey in a window.
 struct Search<'a, 't> {
     course: &'a Timeline<'t>,
     cast: &'a Cast<'t>,
@@ -291,17 +292,17 @@ impl<'t> Search<'_, 't> {
         self.course.fold(at).is_none() && self.visit(at).is_some_and(|visit| what(&visit.view))
     }
 
-    /// The first touch from position `from` on.
+    /// The first entry at position `from` or later.
     fn first(&self, from: usize) -> Option<usize> {
         (from.max(self.window.start)..self.window.end).find(|at| self.course.fold(*at).is_none())
     }
 
-    /// The last such touch before position `end`.
+    /// The last entry before position `end` that `what` accepts.
     fn last(&self, end: usize, what: impl Fn(&TouchView<'_>) -> bool) -> Option<usize> {
         (self.window.start..end.min(self.window.end)).rev().find(|at| self.is(*at, &what))
     }
 
-    /// The positions of the journey's touches: all, or of more than `max` the first, those that a model singles out, and the newest,
+    /// The positions of the journey's touches. If there are more than `max`: the first, those that a model singles out, and the newest,
     /// trusted ones before public ones.
     fn positions(
         &self,

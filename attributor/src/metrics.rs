@@ -10,21 +10,21 @@ const fn counter_by(label: &'static str, values: &'static [&'static str], name: 
     Metric { name, kind: MetricKind::Counter, label, values, help }
 }
 
-/// Credit updates written, by why the row changed.
+/// Credit updates written, by reason of the change.
 pub static CREDIT_UPDATES: Metric = counter_by(
     "reason",
     &["milestone", "late_touch", "identity", "amended", "withdrawn", "erased", "remodelled"],
     "tributary_credit_updates_total",
-    "Credit updates written, by why the row changed.",
+    "Credit updates written, by reason of the change.",
 );
 
-/// Sets of rows that do not add up.
+/// Sets of rows that do not sum to the whole.
 pub static LEDGER_IMBALANCE: Metric = counter(
     "tributary_ledger_imbalance_total",
     "Models of a milestone whose weights did not sum to 1 or whose values not to the milestone's value. Must be 0: page someone otherwise.",
 );
 
-/// Milestones without a rate.
+/// Milestones without an exchange rate.
 pub static RATES_MISSING: Metric = counter(
     "tributary_rates_missing_total",
     "Times that the credit of a milestone was computed without a value in the reporting currency, because no rate of its currency is known on \
@@ -35,13 +35,13 @@ pub static RATES_MISSING: Metric = counter(
 pub static JOURNEYS: Metric =
     counter("tributary_journeys_computed_total", "Journeys computed: one for each milestone that a batch made dirty.");
 
-/// Journeys computed to milestones beyond the horizon.
+/// Journeys computed to milestones older than the horizon.
 pub static JOURNEYS_BEYOND_HORIZON: Metric = counter(
     "tributary_journeys_beyond_horizon_total",
-    "Journeys computed to milestones that lie further back than the horizon: touches of theirs may be gone.",
+    "Journeys computed to milestones that are older than the horizon: touches may have been dropped.",
 );
 
-/// Milestones whose computation was put off.
+/// Milestones whose computation was deferred.
 pub static JOURNEYS_PUT_OFF: Metric = counter(
     "tributary_journeys_put_off_total",
     "Milestones that wait to be computed because their unit is throttled: a large unit takes no more than its share of the time.",
@@ -56,12 +56,12 @@ pub static JOURNEY_TOUCHES: Metric = Metric {
     help: "Touches of a computed journey, a visit being one. Long ones make recomputation slow.",
 };
 
-/// Touches that are not part of a computed journey though they lie in its window.
+/// Touches in the window of a computed journey that are not entries of it.
 pub static JOURNEY_FOLDED: Metric = counter_by(
     "why",
     &["duplicate", "visit", "overlong"],
     "tributary_journey_touches_folded_total",
-    "Touches in a journey's window without a place of their own: the same event again (duplicate), a later hit of a visit (visit), or beyond max_journey (overlong).",
+    "Touches in a journey's window that are not entries of their own: a copy of an event (duplicate), a later hit of a visit (visit), or beyond max_journey (overlong).",
 );
 
 /// Touches stored under their unit.
@@ -89,7 +89,7 @@ pub static TOUCHPOINT_ROWS: Metric = counter_by(
     "outcome",
     &["said", "again", "taken_back"],
     "tributary_touchpoint_rows_total",
-    "Rows of the topic touchpoints: said of a touch that came, said again because something that they show changed, or taken back.",
+    "Rows of the topic touchpoints: published for a new touch (said), published again because a shown value changed (again), or taken back (taken_back).",
 );
 
 /// Rows of the topic of milestones.
@@ -97,10 +97,10 @@ pub static MILESTONE_ROWS: Metric = counter_by(
     "outcome",
     &["said", "taken_back"],
     "tributary_milestone_rows_total",
-    "Rows of the topic milestones: said, or taken back because nothing is left that reports the milestone.",
+    "Rows of the topic milestones: published (said), or taken back because no report of the milestone is left (taken_back).",
 );
 
-/// Versions of tracked milestones, by what became of them.
+/// Versions of tracked milestones, by result.
 pub static TRACKS: Metric = counter_by(
     "outcome",
     &["stored", "stale"],
@@ -108,7 +108,7 @@ pub static TRACKS: Metric = counter_by(
     "Milestones reported to a unit: stored, or stale because a newer one was there.",
 );
 
-/// Messages that followed an identifier to its new unit.
+/// Messages forwarded to the current unit of an identifier.
 pub static FORWARDED: Metric = counter_by(
     "what",
     &["item", "hand_over"],
@@ -116,14 +116,14 @@ pub static FORWARDED: Metric = counter_by(
     "Items and hand-overs that followed an identifier to its new unit.",
 );
 
-/// Parts of hand-overs sent.
+/// Messages of hand-overs sent.
 pub static HAND_OVERS: Metric =
     counter("tributary_hand_overs_total", "Parts of hand-overs sent by a unit that an identifier has left.");
 
 /// Touches handed over.
 pub static HAND_OVER_TOUCHES: Metric = counter("tributary_hand_over_touches_total", "Touches handed over to another unit.");
 
-/// Sets of credit_rows rows at the ledgers, by what became of them.
+/// Sets of credit rows at the ledgers, by result.
 pub static DESIRED: Metric = counter_by(
     "outcome",
     &["changed", "unchanged", "stale"],
@@ -131,13 +131,13 @@ pub static DESIRED: Metric = counter_by(
     "Sets of rows that reached a ledger: changed it, left it unchanged, or stale because a newer one was there.",
 );
 
-/// Units computed because settings have changed.
+/// Units computed after a change of settings.
 pub static REMODELLED_UNITS: Metric = counter(
     "tributary_remodelled_units_total",
     "Units that were looked at because settings of attribution have changed: all of a partition, beside what comes in.",
 );
 
-/// Passes over a partition by changed settings.
+/// Passes over a partition after changes of settings.
 pub static REMODELS: Metric = counter_by(
     "state",
     &["begun", "finished"],

@@ -22,31 +22,31 @@ use crate::rates::Rates;
 use crate::settings::{OutputSettings, Settings};
 
 const DAY_MS: i64 = 86_400_000;
-/// The most days that a setting may name.
+/// The most days in a setting.
 const DAYS_MAX: u32 = 36_500;
 
-/// A model, ready to compute.
+/// A model, compiled from its settings.
 #[derive(Debug)]
 pub struct PlannedModel {
-    /// Its name in the credit updates.
+    /// Its name in credit updates.
     pub name: String,
-    /// Eight hex digits of the xxh3-128 of all that decides its weights: type, parameters, multipliers, windows, visits, longest
+    /// Eight hex digits of the xxh3-128 of everything that decides its weights: type, parameters, multipliers, windows, visits, longest
     /// journey and split. The same settings have the same version on every machine; different ones have different versions.
     pub version: String,
-    /// Its rule.
+    /// The rule that gives the weights.
     pub rule: Box<dyn Model>,
     /// Factors on the rule's weights.
     pub multipliers: Multipliers,
-    /// What sides of a journey get, whatever their number.
+    /// Fixed parts for sides of a journey.
     pub split: Option<Split>,
-    /// A window of its own, which narrows that of the milestone.
+    /// A window of its own, within that of the milestone.
     pub window: Option<WindowMs>,
-    /// Where months begin.
+    /// The time zone in which months begin.
     zone: TimeZone,
 }
 
 impl PlannedModel {
-    /// What each touch of a journey gets, in billionths; `None` where no touch is in the window.
+    /// The share of each touch of a journey, in billionths; `None` if no touch is in the window.
     pub fn shares(&self, journey: &Journey<'_>, of: &Milestone) -> Option<Vec<u64>> {
         let Some(start_ms) = self.start_ms(journey) else {
             return (!journey.touches.is_empty()).then(|| self.shared_out(journey, of));
@@ -93,7 +93,7 @@ impl PlannedModel {
     }
 }
 
-/// Shares by their places, and nothing elsewhere.
+/// A list of `count` shares: these at their positions, 0 elsewhere.
 fn at_places(count: usize, shares: impl Iterator<Item = (usize, u64)>) -> Vec<u64> {
     let mut all = vec![0; count];
     for (place, share) in shares {
@@ -110,37 +110,37 @@ struct KindPlan {
     window: Option<WindowMs>,
 }
 
-/// The settings, checked.
+/// The settings of attribution, checked and compiled.
 #[derive(Debug)]
 pub struct Plan {
-    /// What makes hits one visit.
+    /// Which hits form one visit.
     pub visits: VisitRules,
     /// Most touches of a journey.
     pub max_journey: usize,
-    /// By which steps units keep account of the newest touch, milliseconds: whole days, about a twenty-fourth of the horizon, so that an
-    /// identifier that stays active is seldom looked at.
+    /// The step in which units update the time of the newest touch, milliseconds: whole days, about a twenty-fourth of the horizon. So an
+    /// identifier that stays active is seldom checked for old touches.
     pub step_ms: i64,
-    /// Most bytes of a message between actors: what is larger travels in parts. No setting; a test may make it small.
+    /// Most bytes of a message between actors: larger ones are sent in parts. Not a setting; tests make it small.
     pub message_bytes_max: usize,
-    /// A unit whose milestones cost more than this to compute, in records handled, rests afterwards, and a step of computing all units
-    /// ends. No setting; a test may make it small.
+    /// Cost of computing milestones, in records handled, above which a unit is throttled, and a step of computing all units ends. Not a
+    /// setting; tests make it small.
     pub rest_after: u64,
-    /// The first 8 bytes of a hash of all settings. One that differs for no reason costs a pass over the units, and changes nothing.
+    /// The first 8 bytes of a hash of all settings. A digest that changes for no reason costs a pass over the units, but changes no result.
     pub digest: u64,
-    /// Whether touches count only of people whom the deal names, where it names anybody.
+    /// Whether only touches of people named in the deal count, if it names anybody.
     pub named_only: bool,
     /// Whether roles in deals change any credit.
     pub uses_roles: bool,
     /// Which output topics are written beside `credits`.
     pub outputs: OutputSettings,
-    /// Milestone kinds that a model looks at, `lead` first.
+    /// Milestone kinds that a model uses, `lead` first.
     pub stages: Vec<String>,
     window: WindowMs,
     zone: TimeZone,
-    /// How far back a journey looks: the longest window of any kind, and a day and a session gap before it, because hits before a window
-    /// decide which of those in it go on with a visit.
+    /// How far back a journey reads: the longest window of any kind, plus a day and a session gap, because earlier hits decide which hits
+    /// in the window continue a visit.
     longest_ms: i64,
-    /// Whether any kind's window is a life cycle.
+    /// Whether the window of any kind is a life cycle.
     lifecycles: bool,
     horizon_ms: i64,
     /// The longest window of any kind.
@@ -148,27 +148,27 @@ pub struct Plan {
     models: Vec<PlannedModel>,
     kinds: BTreeMap<String, KindPlan>,
     milestone_kinds: Kinds,
-    /// Rates to the reporting currency, where there is one.
+    /// Rates to the reporting currency, if one is set.
     pub rates: Option<Rates>,
-    /// The rules for channels, where touches are to be named anew that others have named.
+    /// The channel rules, if touches classified by other rules are to be classified again.
     pub(crate) classifier: Option<Arc<dyn Classifier>>,
 }
 
 impl Plan {
-    /// Checks the settings.
+    /// Checks and compiles the settings.
     ///
     /// # Errors
-    /// All that is wrong with them, at once.
+    /// All errors of the settings together.
     pub fn compile(settings: &Settings, kinds: &Kinds) -> Result<Self, Problems> {
         settings.compiled(kinds)
     }
 
-    /// Digest of the channel rules by which touches are named anew; 0 without any.
+    /// The version of the channel rules by which touches are classified again; 0 if they are not.
     pub(crate) fn channel_rules(&self) -> u32 {
         self.classifier.as_ref().map_or(0, |classifier| classifier.rules())
     }
 
-    /// The same, by which touches are named anew whose channel other rules have found: changed rules are changed settings.
+    /// With channel rules, by which touches are classified again that other rules classified. Changed rules count as changed settings.
     #[must_use]
     pub fn with_classifier(self, classifier: Arc<dyn Classifier>) -> Self {
         let decides = [&self.digest.to_be_bytes()[..], &classifier.rules().to_be_bytes()[..]].concat();
@@ -182,7 +182,7 @@ impl Plan {
         all.iter().chain(chosen.unwrap_or_default().iter().filter_map(|at| self.models.get(*at)))
     }
 
-    /// By which rules the journeys to milestones of this kind are found.
+    /// The rules for journeys to milestones of this kind.
     pub fn journey(&self, kind: &str) -> JourneyRules<'_> {
         JourneyRules {
             window: self.window(kind),
@@ -193,12 +193,12 @@ impl Plan {
         }
     }
 
-    /// When the window begins of the journey to a milestone.
+    /// When the window of a milestone begins.
     pub fn window_start_ms(&self, of: &Milestone, live: &[&Milestone]) -> i64 {
         self.window(&of.kind).start_ms(of.time_ms, funnel::last_won_before(of, live), &self.zone)
     }
 
-    /// The furthest that journeys to milestones of this kind reach back, milliseconds.
+    /// The furthest that journeys to milestones of this kind can reach back, milliseconds.
     pub fn window_ms(&self, kind: &str) -> i64 {
         self.window(kind).longest_ms()
     }
@@ -208,19 +208,19 @@ impl Plan {
         self.kinds.get(kind).and_then(|plan| plan.window).unwrap_or(self.window)
     }
 
-    /// The earliest time at which a touch may matter to the journey to any milestone reached at `time_ms` or later. Of events that came
-    /// more than once, copies before it are not known, and a visit that lasts longer than a day may be taken for several there.
+    /// The earliest time of a touch that can matter to milestones at `time_ms` or later. Copies of events before it are not read, and a
+    /// visit of more than a day may be taken for several there.
     pub fn reach_ms(&self, time_ms: i64) -> i64 {
         time_ms.saturating_sub(self.longest_ms)
     }
 
-    /// Milestones of a unit reached before this time lie beyond the horizon, where the newest touch of the unit is at `newest_ms`.
+    /// Milestones of a unit before this time are beyond the horizon, if the unit's newest touch is at `newest_ms`.
     pub fn horizon_ms(&self, newest_ms: i64) -> i64 {
         newest_ms.saturating_sub(self.horizon_ms)
     }
 
-    /// Touches before this time are in the journey to no milestone within the horizon, where the newest touch of the identifier that
-    /// brought them is at `newest_ms`.
+    /// Touches before this time are in no journey to a milestone within the horizon, if the newest touch of the identifier that brought
+    /// them is at `newest_ms`.
     pub fn out_of_reach_ms(&self, newest_ms: i64) -> i64 {
         self.reach_ms(self.horizon_ms(newest_ms))
     }
@@ -238,18 +238,17 @@ impl Plan {
             || self.stages.iter().any(|kind| kind == stage)
     }
 
-    /// Whether a milestone of this kind can change the credit of another one.
+    /// Whether milestones of this kind can change the credit of other ones.
     pub fn is_stage(&self, kind: &str) -> bool {
         kind == funnel::MQL || kind == funnel::CLOSED_WON || self.stages.iter().any(|stage| stage == kind)
     }
 
-    /// The longest window of any kind, and how far back from the newest touch journeys to milestones within the horizon reach by it:
-    /// milliseconds.
+    /// The longest window of any kind, and how far back from the newest touch journeys within the horizon can reach: milliseconds.
     pub fn window_and_reach_ms(&self) -> (i64, i64) {
         (self.window_max_ms, self.window_max_ms + self.horizon_ms)
     }
 
-    /// The models, by name, with their versions.
+    /// The models' names and versions.
     pub fn versions(&self) -> impl Iterator<Item = (&str, &str)> {
         self.models.iter().map(|model| (model.name.as_str(), model.version.as_str()))
     }

@@ -12,24 +12,24 @@ use tributary_runtime::config::{Given, Problems, Section};
 
 use crate::settings::CurrencySettings;
 
-/// A rate holds until the next one of its currency, and no longer than this: so that weekends, holidays and a rate a month are covered, and
-/// a list that nobody goes on with is not.
+/// A rate is valid until the next one of its currency, but at most this many days. That covers weekends, holidays and monthly rates, and
+/// excludes lists that are no longer updated.
 pub const RATE_DAYS_MAX: i64 = 31;
 
 /// Exchange rates to the reporting currency.
 #[derive(Debug, Clone)]
 pub struct Rates {
     reporting: Currency,
-    /// By currency and first day: units of the reporting currency for one of it.
+    /// By currency and first day: units of the reporting currency for one unit of it.
     rates: BTreeMap<String, BTreeMap<Date, Decimal>>,
     zone: TimeZone,
-    /// Of all that decides.
+    /// A hash of all rates and the currency.
     digest: Hash128,
 }
 
 impl Section for CurrencySettings {
     const NAME: &'static str = "currency";
-    /// None where no reporting currency is set.
+    /// `None` if no reporting currency is set.
     type Compiled = Option<Rates>;
 
     fn compile(&self, given: &Given<'_>, problems: &mut Problems) -> Option<Option<Rates>> {
@@ -62,7 +62,7 @@ impl Section for CurrencySettings {
     }
 }
 
-/// Rows of `date,currency,rate` below such a head; empty lines and those that begin with `#` are none.
+/// Reads rows of `date,currency,rate` below a header; empty lines and lines that begin with `#` are skipped.
 fn read(text: &str) -> Result<BTreeMap<String, BTreeMap<Date, Decimal>>, String> {
     let mut rates: BTreeMap<String, BTreeMap<Date, Decimal>> = BTreeMap::new();
     let text = text.trim_start_matches('\u{feff}');
@@ -90,7 +90,7 @@ fn read(text: &str) -> Result<BTreeMap<String, BTreeMap<Date, Decimal>>, String>
 }
 
 impl Rates {
-    /// What tells these rates from others.
+    /// A hash that changes with the rates.
     pub fn digest(&self) -> Hash128 {
         self.digest
     }
@@ -108,7 +108,7 @@ impl Rates {
         })
     }
 
-    /// What a milestone is worth in the reporting currency, by the rate of its day; `None` where that is not known.
+    /// The value of a milestone in the reporting currency, by the rate of its day; `None` if there is no rate.
     pub fn report(&self, of: &Milestone) -> Option<Reporting> {
         let value_minor = if of.value_minor <= 0 || of.currency == self.reporting.code() {
             of.value_minor.max(0)
@@ -127,7 +127,7 @@ impl Rates {
     }
 }
 
-/// An amount in minor units of another currency, halves up; `None` where it does not fit.
+/// An amount in minor units of another currency, halves rounded up; `None` if it does not fit.
 fn converted(value_minor: i64, from: Currency, rate: &Decimal, to: Currency) -> Option<i64> {
     let places = |of: Currency| u32::from(of.exponent().unwrap_or(0));
     let product = i128::from(value_minor).checked_mul(rate.digits.into())?;
@@ -174,7 +174,7 @@ mod tests {
         for (currency, value, time, expected) in [
             ("CNY", 150, "1999-01-01T00:00:00Z", Some(150)),
             ("USD", 100_000, "2024-03-01T00:00:00Z", Some(720_000)),
-            // A weekend has the rate of Friday; in Shanghai Monday has begun.
+            // On a weekend Friday's rate counts; in Shanghai it is already Monday.
             ("USD", 100_000, "2024-03-03T15:59:59Z", Some(720_000)),
             ("USD", 100_000, "2024-03-03T16:00:00Z", Some(719_560)),
             ("USD", 1, "2024-03-04T00:00:00Z", Some(7)),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_told_by_its_line() {
+    fn an_unreadable_file_is_reported_with_its_line() {
         let problems = rates("").unwrap_err();
         assert_eq!(problems.to_string(), "rates: line 2: the date is not written YYYY-MM-DD");
     }

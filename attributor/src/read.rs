@@ -26,72 +26,72 @@ use crate::unit::{Effects, Scratch, Unit, corrupt, name_of};
 use crate::view::TouchView;
 use journey::UnitJourney;
 
-/// Where a touch stands with regard to the journey to a milestone.
+/// How a touch relates to the journey to a milestone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inclusion {
-    /// In it.
+    /// It is part of it.
     InJourney,
-    /// Its person has revoked the consent.
+    /// Its person has revoked consent.
     Revoked,
     /// Before the window begins.
     BeforeWindow,
     /// After the milestone.
     AfterMilestone,
-    /// The same event as the touch at this position.
+    /// A copy of the event of the touch at this position.
     Duplicate(usize),
     /// A later hit of the visit that the touch at this position began.
     Visit(usize),
-    /// Of somebody whom the deal does not name, where only those count whom it names.
+    /// Of a person whom the deal does not name, if only named people count.
     Unnamed,
-    /// The journey is longer than `max_journey`, and this one is neither new enough nor singled out by a model.
+    /// Left out because the journey is longer than `max_journey`: it is neither new enough nor singled out by a model.
     Overlong,
 }
 
 /// A touch of a unit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnitTouch {
-    /// The touch; of the first hit of a visit in the journey, the visit.
+    /// The touch; for the first hit of a visit in the journey, the whole visit.
     pub touch: StoredTouch,
-    /// How many hits it has; 1 for what is no visit, or not in the journey.
+    /// The number of hits; 1 if it is not a visit, or not in the journey.
     pub hits: usize,
     /// The profile it belongs to; empty for a touch of the account itself.
     pub profile_id: String,
-    /// The person's role in the deal, else in general.
+    /// The person's role in the deal; if there is none, the general one.
     pub role: String,
-    /// The identifier that brought it; `None` where its name is not known.
+    /// The identifier that brought it; `None` if its name is not known.
     pub by: Option<Identifier>,
-    /// Where it stands.
+    /// How it relates to the journey.
     pub inclusion: Inclusion,
 }
 
-/// A stage that models look at, as seen from a milestone.
+/// A stage that models use, as seen from a milestone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
     /// The kind of milestone, or `close`.
     pub kind: String,
     /// When it was reached, milliseconds since 1970-01-01 UTC.
     pub moment_ms: i64,
-    /// The touch that brought it about, by position; `None` where none is in the journey.
+    /// The position of its anchor; `None` if no touch of the journey is.
     pub touch: Option<usize>,
 }
 
-/// What a model gives a touch.
+/// The credit of a touch under a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Portion {
-    /// The touch, by position; `None` for the one row of an empty journey.
+    /// The position of the touch; `None` for the only row of an empty journey.
     pub touch: Option<usize>,
     /// Billionths.
     pub weight_nano: u64,
     /// Minor units.
     pub value_minor: i64,
-    /// Why.
+    /// The reason for the weight.
     pub rationale: Rationale,
 }
 
 /// A milestone in the unit that tracks it, with all the touches of the unit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explained {
-    /// The milestone as the unit has it.
+    /// The milestone as the unit tracks it.
     pub milestone: Milestone,
     /// Its stamp.
     pub stamp: u64,
@@ -99,31 +99,31 @@ pub struct Explained {
     pub account_id: String,
     /// The earliest time of a touch in the journey, milliseconds since 1970-01-01 UTC.
     pub window_start_ms: i64,
-    /// Whether it lies beyond the horizon: touches of its journey may have been dropped.
+    /// Whether it is beyond the horizon: touches of its journey may have been dropped.
     pub beyond_horizon: bool,
     /// All touches of the unit, in the order of journeys.
     pub touches: Vec<UnitTouch>,
-    /// The stages reached by then.
+    /// The stages reached up to the milestone.
     pub stages: Vec<Stage>,
-    /// The credit that each model gives: its name, its version, and who has how much.
+    /// For each model: name, version, and the credit of each touch.
     pub models: Vec<(String, String, Vec<Portion>)>,
 }
 
-/// What became of a touch.
+/// Whether a touch is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
-    /// It is there.
+    /// It is stored.
     Here,
-    /// It is not there, and is so old that it may have been dropped.
+    /// It is not stored, and is so old that it may have been dropped.
     Dropped,
-    /// It is not there.
+    /// It is not stored.
     Missing,
 }
 
 /// What an identifier has brought to its unit.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Brought {
-    /// How many touches: events, in however many versions they came.
+    /// The number of touches; several versions of an event count once.
     pub touches: usize,
     /// The first, milliseconds since 1970-01-01 UTC.
     pub first_ms: Option<i64>,
@@ -145,11 +145,11 @@ pub struct Emitted {
 /// A row of the credit table, as last emitted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmittedRow {
-    /// The model, its version, and the revision last used.
+    /// The model, its version, and its latest revision.
     pub model: ModelRevision,
     /// The touch.
     pub touch: StoredTouch,
-    /// Whose it is.
+    /// The touch's profile.
     pub profile_id: String,
     /// Billionths.
     pub weight_nano: u64,
@@ -157,7 +157,7 @@ pub struct EmittedRow {
     pub value_minor: i64,
 }
 
-/// What was last emitted for a milestone; `None` where nothing was. `state` is that of the partition of its ledger.
+/// What was last emitted for a milestone; `None` if nothing was. `state` is that of the partition of its ledger.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -184,7 +184,7 @@ pub fn brought(state: &mut dyn State, unit: &str, identifier: &IdentifierHash) -
     let actor = keys::actor(unit.as_bytes());
     let mut found = Brought::default();
     let prefix = keys::of_identifier(keys::TOUCH, identifier);
-    // An event that came in two versions is there twice.
+    // An event that arrived in two versions is stored twice.
     let mut events = BTreeSet::new();
     state.scan(&actor, &prefix, &state::prefix_end(&prefix), &mut |sub, raw| {
         events.extend(TouchView::parse(raw).ok().map(|touch| Hash128::of(touch.event_id.as_bytes())));
@@ -199,7 +199,8 @@ pub fn brought(state: &mut dyn State, unit: &str, identifier: &IdentifierHash) -
     Ok(found)
 }
 
-/// Where a touch of an event is, in the unit with this key under the identifier that brought it. `state` is that of the unit's partition.
+/// Whether a touch of an event is stored in the unit with this key, under the identifier that brought it. `state` is that of the unit's
+/// partition.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -233,17 +234,17 @@ pub fn milestones(state: &mut dyn State, unit: &str, plan: &Plan) -> Result<Vec<
     reading(state, unit, plan, |unit| Ok(unit.tracked()?.into_iter().map(|one| one.milestone).collect()))
 }
 
-/// Units of a partition, as far as one step of a walk over them comes.
+/// The units of a partition that one step of a walk covers.
 #[derive(Debug, Default)]
 pub struct Units {
     /// Their keys.
     pub keys: Vec<String>,
-    /// Behind which actor the next step begins; `None` where all have been seen.
+    /// The actor after which the next step begins; `None` if the walk is done.
     pub behind: Option<ActorKey>,
 }
 
-/// The units of a partition behind an actor: those that hold anything, whether profiles and accounts have rows or not. An erased person's
-/// company may have no row and still have deals. At most `max` actors are looked at.
+/// The units of a partition after an actor: those that hold anything, whether their profiles and accounts have rows or not. The company of
+/// an erased person may have no row and still have deals. Looks at no more than `max` actors.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -258,7 +259,7 @@ pub fn units(state: &mut dyn State, behind: Option<&ActorKey>, max: usize) -> Re
     Ok(units)
 }
 
-/// A milestone in the unit with this key; `None` where the unit does not track it. `state` is that of the unit's partition.
+/// A milestone in the unit with this key; `None` if the unit does not track it. `state` is that of the unit's partition.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -276,7 +277,7 @@ pub fn milestone(state: &mut dyn State, unit: &str, milestone_id: &str, plan: &P
     })
 }
 
-/// Reads a unit. What it would post goes nowhere.
+/// Reads a unit. Messages it would send are dropped.
 fn reading<T>(
     state: &mut dyn State,
     unit: &str,

@@ -9,21 +9,21 @@ use tributary_runtime::topic::Topic;
 
 use crate::unit::keys;
 
-/// Where it stands is part of the stored format: do not change.
+/// The keys of the progress are part of the stored format: do not change.
 pub(crate) const WALK: Walk = Walk { tag: b'p', sub: [b'h'], over: &[keys::TAG] };
 
-/// Which touches of a partition have rows. The values are part of the stored format: do not change.
+/// Which touches of a partition have rows in `touchpoints`. The values are part of the stored format: do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rows {
     /// None.
     None = 0,
-    /// Some, perhaps.
+    /// Possibly some.
     Some = 1,
     /// All.
     All = 2,
 }
 
-/// Where it is noted, under the partition's own actor.
+/// The sub-key where it is stored, under the partition's own actor.
 const ROWS: [u8; 1] = [b'r'];
 
 impl Rows {
@@ -35,26 +35,27 @@ impl Rows {
         Ok(state::get_message(state, &Self::actor(), &ROWS)?.unwrap_or_default())
     }
 
-    /// As it is noted.
+    /// The stored value.
     pub fn known(state: &mut dyn State) -> Result<Self, StateError> {
         let known = Self::stored(state)?.touchpoints;
         Ok([Self::None, Self::Some].into_iter().find(|rows| *rows as u32 == known).unwrap_or(Self::All))
     }
 
-    /// What a walk finds that publishes rows by these channel rules. Rows that were published by others count for none: a worker with former
-    /// rules may have published touches that ingest had classified by the new ones already, and nothing of such a touch tells.
+    /// The value for a walk that publishes rows by these channel rules. Rows that were published by other rules count as none: a worker
+    /// with former rules may have published touches that ingest had classified by the new ones already, and that cannot be seen in such a
+    /// touch.
     pub fn found(state: &mut dyn State, rules: u32) -> Result<Self, StateError> {
         let known = Self::known(state)?;
         Ok(if known == Self::All && Self::stored(state)?.rules != Some(rules) { Self::Some } else { known })
     }
 
-    /// Notes it.
+    /// Stores it.
     pub fn note(self, state: &mut dyn State) -> Result<(), StateError> {
         let rules = Self::stored(state)?.rules;
         self.write(state, rules)
     }
 
-    /// Notes that all touches have rows, by these channel rules.
+    /// Stores that all touches have rows, by these channel rules.
     pub fn note_all(state: &mut dyn State, rules: u32) -> Result<(), StateError> {
         Self::All.write(state, Some(rules))
     }
@@ -70,7 +71,7 @@ impl Rows {
     }
 }
 
-/// Sends to the partition itself.
+/// Sends a message to the partition's own inbox.
 pub(crate) fn send(context: &mut Context<'_>, slice: PartitionSlice, message: Remodel) {
     let message = AttributorMessage { body: Some(Body::Remodel(message)) };
     context.outbox.send(Topic::AttributorInbox, slice.some_key("remodel:"), &message);

@@ -35,34 +35,34 @@ use tributary_runtime::config::{AccountLevel, Given, Problems, Section};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// How far back from a milestone its journey reaches: `{ lookback_days = 540 }`, `"lifecycle"` for everything since the deal
-    /// the unit won before, but no further than the horizon, or `{ calendar = "quarter" }` (`month`, `year`) since that began.
+    /// How far back from a milestone its journey reaches: `{ lookback_days = 540 }`; `"lifecycle"` for everything since the deal that the
+    /// unit won before, but no further than the horizon; or `{ calendar = "quarter" }` (`month`, `year`) since that period began.
     pub window: Window,
-    /// Milestones that lie further back than this many days, seen from the newest touch of anybody in their unit, need not find all
-    /// their touches any more: see [`crate::unit`]. 1 to 36,500, and at least the longest look-back.
+    /// A milestone that is more than this many days older than the newest touch of anybody in its unit need not find all its touches any
+    /// more: see [`crate::unit`]. 1 to 36,500, and at least the longest look-back.
     pub horizon_days: u32,
-    /// Digital touches of one profile on one device, each at most this long after the one before, are one visit and count as one touch,
-    /// as long as none names another source than the visit has. 0 to 1,440; 0 keeps every touch.
+    /// Longest pause in a visit, minutes: digital touches of one profile on one device, each at most this long after the one before, count
+    /// as one touch, unless one names another source than the visit has. 0 to 1,440; 0: every touch counts by itself.
     pub session_gap_minutes: u32,
-    /// Which hit of a visit gives it its type and content: the first type here that a hit has, in any case; then any other but `page`,
-    /// `screen` and none, which come last. Of several hits of that type the first.
+    /// Touch types by rank: the hit of a visit whose type comes first here gives the visit its type and content. Case is ignored. Other
+    /// types come after these; `page`, `screen` and none come last. Of several hits of the same type the first counts.
     pub touch_types: Vec<String>,
     /// The most touches of a journey, 10 to 100,000. A longer one keeps its first, those that a model singles out, and its newest.
     pub max_journey: u32,
-    /// Whose touches count for a deal: of everybody in the `account`, or only of those `named` as its contacts, where it names anybody.
+    /// Whose touches count for a deal: those of everybody in the `account`, or only of those `named` as its contacts, if it names any.
     pub contacts: Contacts,
-    /// Whose touches and milestones are one journey: those of each `account`, or of all accounts under one `root`.
+    /// Whose touches and milestones form one journey: those of each `account`, or of all accounts under one `root`.
     pub account_level: AccountLevel,
-    /// The models, each under a name of its own. A list that is given replaces the default one.
+    /// The models, each with its own name. A given list replaces the default one.
     pub models: Vec<ModelSettings>,
-    /// What is different for one kind of milestone.
+    /// Settings for single kinds of milestones.
     pub milestones: BTreeMap<String, KindSettings>,
-    /// The parameter sets of models that learn, each under a name of its own: the file that `tributary fit` has written.
+    /// The parameter sets of models that learn, by name: files written by `tributary fit`.
     pub parameters: BTreeMap<String, String>,
-    /// The section `[currency]`, which stands beside this one.
+    /// The section `[currency]`. It is a section of its own in the configuration.
     #[serde(skip)]
     pub currency: CurrencySettings,
-    /// The section `[outputs]`, which stands beside this one.
+    /// The section `[outputs]`. It is a section of its own in the configuration.
     #[serde(skip)]
     pub outputs: OutputSettings,
 }
@@ -92,13 +92,13 @@ impl Section for OutputSettings {
     }
 }
 
-/// `[currency]`: in which currency all credit is told once more.
+/// `[currency]`: the reporting currency.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CurrencySettings {
-    /// The reporting currency (ISO 4217); none where it is empty.
+    /// The reporting currency (ISO 4217), in which all credit is shown, too; none if empty.
     pub reporting: String,
-    /// The file of rates: rows of `date,currency,rate`, the rate being units of the reporting currency for one of that currency.
+    /// The file of rates: rows of `date,currency,rate`, the rate being units of the reporting currency for one unit of that currency.
     pub rates: String,
 }
 
@@ -109,7 +109,7 @@ pub enum Contacts {
     /// Of everybody in the account.
     #[default]
     Account,
-    /// Of those in the account whom the deal names as its contacts; of everybody where it names nobody of them.
+    /// Of those in the account whom the deal names as its contacts; of everybody if it names none of them.
     Named,
 }
 
@@ -119,13 +119,13 @@ pub enum Contacts {
 pub enum Window {
     /// This many days before the milestone, 1 to 36,500.
     LookbackDays(u32),
-    /// Since the deal the unit won before, or the horizon before the milestone, whichever is later.
+    /// Since the deal that the unit won before, or the horizon before the milestone, whichever is later.
     Lifecycle,
-    /// Since the month, quarter or year of the milestone began, in the zone `ingest.time_zone`.
+    /// Since the beginning of the milestone's month, quarter or year, in the zone `ingest.time_zone`.
     Calendar(Period),
 }
 
-/// What a calendar repeats.
+/// A calendar period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
@@ -137,14 +137,14 @@ pub enum Period {
     Year,
 }
 
-/// What is different for one kind of milestone.
+/// Settings for one kind of milestone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KindSettings {
-    /// The names of the models computed for it; all where this is absent.
+    /// The names of the models computed for it; all if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
-    /// Its window; the general one where this is absent.
+    /// Its window; the general one if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
 }
@@ -153,10 +153,10 @@ pub struct KindSettings {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelSettings {
-    /// The name in the credit updates: 1 to 64 of `a-z 0-9 _`.
+    /// The name in credit updates: 1 to 64 of `a-z 0-9 _`.
     pub name: String,
-    /// One of [`MODELS`](tributary_proto::vocabulary::MODELS), by any of its names. `custom` is the same as `staged`; presets are `position`
-    /// or `staged` with shares of their own: `u_shaped` 40/20/40, `j_shaped` 20/20/60, `inverse_j` 60/20/20, `w_shaped`, `full_path`.
+    /// One of [`MODELS`](tributary_proto::vocabulary::MODELS), by any of its names. `custom` is the same as `staged`. Presets are
+    /// `position` or `staged` with fixed shares: `u_shaped` 40/20/40, `j_shaped` 20/20/60, `inverse_j` 60/20/20, `w_shaped`, `full_path`.
     #[serde(rename = "type")]
     pub rule: String,
     /// `time_decay`: days in which credit halves, 0 to 36,500; default 30; 0 gives all to the last touch.
@@ -165,7 +165,8 @@ pub struct ModelSettings {
     /// `position`: percent of the first touch; default 40.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<f64>,
-    /// `position`: percent of the touches between, default 20. `staged`: of those before the last anchor that hold none, default 0.
+    /// `position`: percent of the touches between, default 20. `staged`: percent of the touches before the last anchor that hold none,
+    /// default 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub middle: Option<f64>,
     /// `position`: percent of the last touch; default 40.
@@ -174,7 +175,7 @@ pub struct ModelSettings {
     /// `staged`: the anchors, in the order of the stages.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub anchors: Vec<AnchorSettings>,
-    /// `time_weighted`: shape at the first touch, 0.01 to 10; default 0.5; below 1 the end is raised.
+    /// `time_weighted`: shape at the first touch, 0.01 to 10; default 0.5; below 1 raises that end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alpha: Option<f64>,
     /// `time_weighted`: shape at the milestone, 0.01 to 10; default 0.4.
@@ -183,17 +184,17 @@ pub struct ModelSettings {
     /// `markov`, `shapley_rate`, `spm`, `blr`, `apriori`: the name of its parameter set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<String>,
-    /// `shapley`: what counts as a channel; default `channel`. Of the others their set says it.
+    /// `shapley`: the field of touches that is the channel; default `channel`. For the other models their parameter set has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<Label>,
-    /// Factors on the weights, which are then shared out anew.
+    /// Factors on the weights, which are normalised again afterwards.
     #[serde(skip_serializing_if = "MultiplierSettings::is_empty")]
     pub multipliers: MultiplierSettings,
-    /// Percents that touches of some channels get together, whatever their number, by channel or pattern: `{ sales = 30 }`. All others get
-    /// the rest. The model runs on each side alone; the part of a side without touches goes to the others.
+    /// Percents that the touches of some channels get together, whatever their number, by channel or pattern: `{ sales = 30 }`. All others
+    /// get the rest. The model runs on each side alone; the part of a side without touches goes to the others.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub split: BTreeMap<String, f64>,
-    /// A window of its own: it narrows that of the milestone's kind, and never widens it.
+    /// A window of its own: it can only narrow that of the milestone's kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
 }
@@ -202,14 +203,14 @@ pub struct ModelSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnchorSettings {
-    /// `first`, `last`, `close`, or a milestone kind: the last touch at or before that stage's moment.
+    /// `first`, `last`, `close`, or a milestone kind: the last touch at or before that stage was reached.
     pub at: String,
     /// Its share.
     pub percent: f64,
 }
 
-/// Factors on a model's weights, 0 to 1,000, exact to the millionth; 1 for whatever is not named. Names may be patterns: `paid_*`; the most
-/// telling one that matches counts.
+/// Factors on a model's weights, 0 to 1,000, exact to the millionth; 1 for names not listed. Names may be patterns: `paid_*`. A name counts
+/// before a pattern, a longer pattern before a shorter one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MultiplierSettings {
@@ -228,29 +229,29 @@ pub struct MultiplierSettings {
     /// By campaign.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub campaign: BTreeMap<String, f64>,
-    /// By the stage that was reached last before the touch, of the kinds of milestones named here; `before`: before all of them.
+    /// By the latest of these stages that was reached before the touch; `before`: before all of them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub stage: BTreeMap<String, f64>,
-    /// Further factors for deals from a size on: of these the one with the highest beginning that the milestone's value reaches.
+    /// Further factors for large deals: of these, the one with the highest `from` that the milestone's value reaches applies.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deal_size: Vec<BandSettings>,
 }
 
-/// Factors for deals from a size on.
+/// Factors for deals of at least a size.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BandSettings {
     /// The least value, in major units.
     pub from: f64,
-    /// The currency whose deals are meant (ISO 4217); any where it is left out, by the number alone.
+    /// The currency of the deals meant (ISO 4217). If left out: any, and `from` is compared with the number alone.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub currency: String,
-    /// The factors, without further sizes.
+    /// The factors. They cannot have sizes of their own.
     pub factors: MultiplierSettings,
 }
 
 impl MultiplierSettings {
-    /// Whether nothing is multiplied.
+    /// Whether there are no factors.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -275,7 +276,7 @@ impl Default for Settings {
     }
 }
 
-/// The default of [`Settings::touch_types`]: who asks for something, then who leaves an address, then who takes something along.
+/// The default of [`Settings::touch_types`]: requests first, then left addresses, then downloads.
 const TELLING: [&str; 12] = [
     "demo",
     "Demo Requested",
@@ -291,7 +292,7 @@ const TELLING: [&str; 12] = [
     "Content Downloaded",
 ];
 
-/// The ten models that every milestone gets where nothing else is said.
+/// The ten models computed by default for every milestone.
 fn default_models() -> Vec<ModelSettings> {
     let plain = |name: &str| ModelSettings { name: name.to_owned(), rule: name.to_owned(), ..ModelSettings::default() };
     let staged = |name: &str, anchors: &[&str], percent: f64| ModelSettings {

@@ -20,32 +20,32 @@ use crate::remodel::{self, Rows, WALK};
 use crate::unit::{self, Dirty, Effects, Scratch, Unit, malformed};
 use crate::view::ItemView;
 
-/// What the stage reads and keeps.
+/// The topics that the stage reads and writes.
 pub const LOG: StageLog =
     StageLog { stage: "attributor", inputs: &[Topic::AttributorInbox], changelog: Some(Topic::AttributorChangelog) };
 
-/// The attributor, of one partition.
+/// The attributor stage of one partition.
 ///
-/// Between batches it holds nothing of them: what a batch leaves is in the state and the outbox.
+/// Keeps nothing between batches: results are in the state and the outbox.
 #[derive(Debug)]
 pub struct AttributorStage {
     plan: Arc<Plan>,
     own: Own,
     mail: Mailbox<Vec<u8>, Body>,
     dirty: BTreeMap<ActorKey, Dirty>,
-    /// What rows of touches are made in.
+    /// Buffers for encoding rows of touches.
     scratch: Scratch,
-    /// The units whose rest may be over, and what each has still to wait.
+    /// The throttled units that may resume, each with the work still to wait for.
     wakes: Vec<(Vec<u8>, u64)>,
-    /// Steps of computing everything by changed settings that may be due.
+    /// Steps of the walk after changed settings that may be due.
     remodels: Vec<Remodel>,
-    /// Whether the partition had nothing when its first record came; `None` before that, and where it has been noted.
+    /// Whether the partition was empty when its first record arrived; `None` before that, and once it is stored.
     new: Option<bool>,
-    /// Whether it is noted that touches may have rows.
+    /// Whether the state already says that touches may have rows.
     rows_noted: bool,
     /// See [`Stage::remodelled`].
     remodelled: Option<u32>,
-    /// The records of the batch, but for those.
+    /// The records of the batch, not counting requests to resume or to take a step.
     handled: u64,
     /// See [`Stage::more_waits`].
     more_waits: bool,
@@ -53,7 +53,7 @@ pub struct AttributorStage {
 }
 
 impl AttributorStage {
-    /// The attributor of the partition that `share` names.
+    /// The attributor of the partition `slice`.
     pub fn new(plan: Arc<Plan>, slice: PartitionSlice) -> Self {
         Self {
             own: Own { digest: plan.digest, generation: 0 },
@@ -72,7 +72,7 @@ impl AttributorStage {
         }
     }
 
-    /// With settings of this generation: 0 where nobody counts them.
+    /// With the generation of its settings; 0 if generations are not used.
     #[must_use]
     pub fn of_generation(mut self, generation: u64) -> Self {
         self.own.generation = generation;
@@ -130,7 +130,7 @@ impl AttributorStage {
         self.wakes.len() + self.remodels.len() + self.put_off.resumes()
     }
 
-    /// Handles what the actors of this partition have sent one another.
+    /// Handles the messages between actors of this partition.
     fn deliver(&mut self, context: &mut Context<'_>) -> Result<(), StateError> {
         while let Some((key, body)) = self.mail.take() {
             match self.dispatch(&key, body, context) {
@@ -144,7 +144,7 @@ impl AttributorStage {
 }
 
 impl AttributorStage {
-    /// Computes some more units by changed settings, where it is time.
+    /// Computes some more units by changed settings, if the step is due.
     fn remodel(&mut self, message: &Remodel, handled: u64, context: &mut Context<'_>) -> Result<(), StateError> {
         let share = self.mail.slice();
         let Some(Step { first, mut known, actors }) = WALK.step(context.state, message, self.own)? else { return Ok(()) };
@@ -156,7 +156,7 @@ impl AttributorStage {
         let (on, rules) = (self.plan.outputs.touchpoints, self.plan.channel_rules());
         let there = if on { Rows::found(context.state, rules)? } else { Rows::known(context.state)? };
         if !on && there != Rows::None {
-            // Some are taken back, from now on.
+            // From now on, some rows are taken back.
             Rows::Some.note(context.state)?;
         }
         if first {
@@ -189,7 +189,7 @@ impl AttributorStage {
         Ok(())
     }
 
-    /// Asks for the next step, and remembers how far it has come.
+    /// Requests the next step, and stores the progress.
     fn go_on(&mut self, begun: Begun, context: &mut Context<'_>) {
         self.remodelled = begun.thousandths;
         if let Some(message) = begun.send {
@@ -209,7 +209,7 @@ impl AttributorStage {
         done
     }
 
-    /// Remembers whether the partition is new, before anything is changed in it.
+    /// Checks whether the partition is empty, before anything is changed in it.
     fn look(&mut self, state: &mut dyn State) -> Result<(), StateError> {
         if self.new.is_none() {
             self.new = Some(WALK.is_new(state)?);

@@ -15,14 +15,14 @@ pub use resident::ResidentView;
 pub(crate) use resident::Whose;
 pub(crate) use resident::with_extent;
 
-/// The parts of an encoded `StoredTouch`.
+/// An encoded `StoredTouch`, split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Split<'a> {
-    /// All but its origin, which stands last.
+    /// Everything but its origin, which comes last.
     pub face: &'a [u8],
-    /// By which rules its channel was found; `None` where nothing is known of its origin.
+    /// The version of the channel rules that classified it; `None` if its origin is unknown.
     pub rules: Option<u32>,
-    /// Its origin, encoded; empty where nothing is known of it.
+    /// Its origin, encoded; empty if unknown.
     pub origin: &'a [u8],
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn split_origin(raw: &[u8]) -> Result<Split<'_>, Malformed> {
             Some((5, value)) => {
                 let whole = value.bytes()?;
                 let mut origin = whole;
-                // A number that is 0 is not written.
+                // 0 is not written, as in proto3.
                 let rules = match next_field(&mut origin)? {
                     Some((1, Value::Fixed32(rules))) => rules,
                     _ => 0,
@@ -51,14 +51,14 @@ pub(crate) fn split_origin(raw: &[u8]) -> Result<Split<'_>, Malformed> {
     }
 }
 
-/// An `Origin` in place.
+/// An `Origin`, borrowed from its bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct OriginView<'a> {
-    /// Which fields the sender did not give, a bit each in the order of the touch's fields.
+    /// Which fields the rules found because the sender did not give them: a bit each, in the order of the touch's fields.
     pub found: u32,
-    /// Where it came in.
+    /// The kind of its input.
     pub input: i32,
-    /// The page.
+    /// The URL of the page.
     pub url: &'a str,
     /// The site that the visitor came from.
     pub referrer: &'a str,
@@ -84,7 +84,7 @@ impl<'a> OriginView<'a> {
     }
 }
 
-/// A `StoredTouch` in place.
+/// A `StoredTouch`, borrowed from its bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TouchView<'a> {
     /// The touch's event id.
@@ -109,15 +109,15 @@ pub struct TouchView<'a> {
     pub identified: bool,
     /// Whether it happened on a site or in an app.
     pub digital: bool,
-    /// Whether it says itself where the visit came from.
+    /// Whether the touch itself names the source of the visit.
     pub names_source: bool,
-    /// The browser or device; 0 where it is not known.
+    /// The browser or device; 0 if unknown.
     pub device: u64,
     /// Whether its event is public.
     pub public: bool,
-    /// Its own dimensions, encoded; empty where it has none.
+    /// Its own dimensions, encoded; empty if there are none.
     pub dimensions: &'a [u8],
-    /// Whom its event names beside the identifier that brought it; 0 for nobody.
+    /// The set of other identifiers that its event names; 0 if there are none.
     pub identifier_set: u64,
 }
 
@@ -140,7 +140,7 @@ impl<'a> TouchView<'a> {
         Ok(view)
     }
 
-    /// The message that this is a view of.
+    /// This view as a message.
     pub fn to_stored(&self) -> StoredTouch {
         let touch = Touch {
             channel: self.channel.to_owned(),
@@ -191,7 +191,7 @@ impl<'a> TouchView<'a> {
     }
 }
 
-/// Own dimensions, encoded, that can be decoded.
+/// Own dimensions, encoded, after a check that they can be decoded.
 fn checked(encoded: &[u8]) -> Result<&[u8], Malformed> {
     let mut rest = encoded;
     while let Some((_, entry)) = next_field(&mut rest)? {
@@ -203,13 +203,13 @@ fn checked(encoded: &[u8]) -> Result<&[u8], Malformed> {
     Ok(encoded)
 }
 
-/// Own dimensions as a view has them; nothing where there are none.
+/// The own dimensions of a view; `None` if there are none.
 pub(crate) fn own_dimensions(encoded: &[u8]) -> Option<Dimensions> {
-    // A view has checked them.
+    // The view has checked the bytes.
     if encoded.is_empty() { None } else { Dimensions::decode(encoded).ok() }
 }
 
-/// What an `Item` brings, still encoded.
+/// The content of an `Item`, still encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ItemBody<'a> {
     /// A `StoredTouch`.
@@ -218,14 +218,14 @@ pub enum ItemBody<'a> {
     Track(&'a [u8]),
 }
 
-/// An `Item` in place.
+/// An `Item`, borrowed from its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ItemView<'a> {
     /// xxh3-128 of the identifier, big-endian.
     pub identifier: [u8; 16],
-    /// The epoch of the placement under which it travels.
+    /// The epoch of the placement under which it was sent.
     pub epoch: u64,
-    /// What it brings.
+    /// The touch or track.
     pub body: ItemBody<'a>,
 }
 
@@ -261,7 +261,7 @@ impl<'a> ItemView<'a> {
     }
 }
 
-/// Whether an erasure voids a touch that its identifier has brought.
+/// Whether an erasure voids a touch of its identifier.
 pub fn voids(erasure: &Erasure, touch: &TouchView<'_>) -> bool {
     if erasure.event != 0 {
         return Hash128::of(touch.event_id.as_bytes()).head() == erasure.event;

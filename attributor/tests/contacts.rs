@@ -52,7 +52,7 @@ fn a_role_in_the_deal_comes_before_the_one_in_general() {
 }
 
 #[test]
-fn only_people_whom_the_deal_names_count_where_it_names_anybody() {
+fn only_people_named_by_the_deal_count_if_it_names_any() {
     let mut world = world(Contacts::Named);
     assert_eq!(values(&mut world).len(), 3, "it names nobody yet");
     world.identity.cast("bert", &[("6", "")]);

@@ -186,7 +186,7 @@ fn plan_version(settings: &Settings, zone: &str) -> String {
 }
 
 #[test]
-fn what_can_match_nothing_is_refused_with_what_is_near() {
+fn a_factor_that_can_match_nothing_is_refused_with_similar_names() {
     let refused = |model: &str| settings(model).compiled(&Kinds::default()).unwrap_err().to_string();
     let split = refused("type = \"linear\"\nsplit = { \"piad_*\" = 30 }");
     assert!(split.starts_with("models[0].split.piad_*: ") && split.contains("paid_"), "{split}");

@@ -38,7 +38,7 @@ fn count(world: &World, metric: &'static str, label: &'static str) -> u64 {
 const DROPPED: &str = "tributary_touches_dropped_total";
 
 #[test]
-fn old_touches_are_dropped_but_not_those_that_a_known_milestone_sees() {
+fn old_touches_are_dropped_except_those_in_the_window_of_a_milestone() {
     let mut world = world(1);
     touched(&mut world, &[("seen", 1), ("unseen", 5)]);
     world.identity.milestone("anna", milestone("closed_won", "1", 2 * DAY_MS, 100));
@@ -56,7 +56,7 @@ fn old_touches_are_dropped_but_not_those_that_a_known_milestone_sees() {
 }
 
 #[test]
-fn a_touch_that_comes_too_late_is_refused_unless_a_known_milestone_sees_it() {
+fn a_touch_beyond_the_horizon_is_refused_unless_it_is_in_the_window_of_a_milestone() {
     let mut world = world(1);
     touched(&mut world, &[("newest", 31)]);
     world.identity.milestone("anna", milestone("closed_won", "1", 2 * DAY_MS, 100));
@@ -68,7 +68,7 @@ fn a_touch_that_comes_too_late_is_refused_unless_a_known_milestone_sees_it() {
 }
 
 #[test]
-fn what_a_milestone_sees_moves_along_with_it() {
+fn touches_in_the_window_of_a_milestone_move_along_with_it() {
     for partitions in [1, 2, 5] {
         let mut world = world(partitions);
         touched(&mut world, &[("seen", 1)]);
@@ -85,7 +85,7 @@ fn what_a_milestone_sees_moves_along_with_it() {
 }
 
 #[test]
-fn everybody_has_a_horizon_of_their_own() {
+fn every_identifier_has_its_own_horizon() {
     let mut world = world(1);
     world.identity.place("bert", UNIT, "p_bert", "", false);
     touched(&mut world, &[("annas", 1)]);

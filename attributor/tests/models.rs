@@ -197,7 +197,7 @@ fn reasons(settings: &Settings, name: &str, raws: &[Raw], of: &Milestone, others
 }
 
 #[test]
-fn reasons_tell_what_was_folded_spread_and_multiplied() {
+fn reasons_list_what_was_folded_spread_and_multiplied() {
     let raws = days(&[("a", 1, "x"), ("b", 2, "x"), ("c", 3, "x"), ("d", 4, "x")]);
     let won = milestone("closed_won", "1", 10 * DAY_MS, 0);
     let opportunity = milestone("opportunity", "1", 3 * DAY_MS, 0);
@@ -286,7 +286,7 @@ fn a_long_journey_keeps_its_first_its_anchors_and_its_newest() {
     assert_eq!(weights(&settings, "lead_conversion", &raws, &won, &[lead]), named(&[("t20", WHOLE_NANO)]));
 }
 
-/// The stages of the new business are over when an expansion comes: it owes nothing to the touches that won the deal.
+/// The stages of the new business are over when an expansion follows: it gives no credit to touches from before the deal was won.
 #[test]
 fn an_expansion_shares_out_what_came_since_the_deal_was_won() {
     let won = milestone("closed_won", "1", 10 * DAY_MS, 0);

@@ -83,7 +83,7 @@ fn a_kind_that_no_longer_has_models_and_one_that_has_a_window_of_its_own_are_com
 }
 
 #[test]
-fn who_is_interrupted_goes_on_and_who_begins_twice_does_it_once() {
+fn an_interrupted_pass_continues_and_a_pass_started_twice_is_done_once() {
     let mut world = World::resting(Settings::default(), 1, 3, Some(60));
     tell(&mut world);
     world.drain();
@@ -133,7 +133,7 @@ fn new_events_are_handled_beside_it() {
 }
 
 #[test]
-fn whoever_has_older_settings_takes_no_partition_over() {
+fn an_instance_with_older_settings_takes_over_no_partition() {
     let mut world = World::resting(Settings::default(), 1, 3, Some(5));
     tell(&mut world);
     world.drain();
@@ -160,7 +160,7 @@ fn whoever_has_older_settings_takes_no_partition_over() {
 }
 
 #[test]
-fn it_says_how_far_it_is() {
+fn the_progress_is_reported() {
     let mut world = World::resting(Settings::default(), 1, 3, Some(1));
     tell(&mut world);
     world.drain();

@@ -14,7 +14,7 @@ const DAY_MS: i64 = 86_400_000;
 const UNITS: [&str; 3] = ["a:crm_account:001", "a:crm_account:002", "a:crm_account:005"];
 const WON: &str = "closed_won:6";
 
-/// Anna's touches of these days, all known to identity and none yet told.
+/// Anna's touches of these days, all known to identity and none yet sent.
 fn world(touches: &[i64]) -> World {
     let mut world = World::new(Settings::default(), 3, 1);
     world.identity.place("anna", UNITS[0], "p_anna", "", false);
@@ -113,7 +113,7 @@ fn a_change_of_company_moves_what_comes_after_it() {
 }
 
 #[test]
-fn a_change_after_all_deals_says_nothing() {
+fn a_change_after_all_deals_publishes_nothing() {
     let mut world = world(&[1, 9, 20]);
     world.identity.milestone("anna", milestone("closed_won", "6", 10 * DAY_MS, 1_000));
     world.drain();
@@ -126,7 +126,7 @@ fn a_change_after_all_deals_says_nothing() {
 }
 
 #[test]
-fn two_changes_and_back_told_in_any_order() {
+fn two_changes_and_one_back_in_any_order_of_arrival() {
     let runs = in_every_order(
         || {
             let mut world = world(&[1, 9]);
@@ -144,7 +144,7 @@ fn two_changes_and_back_told_in_any_order() {
 }
 
 #[test]
-fn a_deal_whose_time_changes_is_in_one_unit_in_the_end() {
+fn a_deal_whose_time_changes_ends_up_in_one_unit() {
     let runs = in_every_order(
         || {
             let mut world = world(&[1]);
@@ -163,7 +163,7 @@ fn a_deal_whose_time_changes_is_in_one_unit_in_the_end() {
 }
 
 #[test]
-fn what_is_told_twice_changes_nothing() {
+fn a_message_delivered_twice_changes_nothing() {
     let mut world = world(&[1, 9]);
     moves(&mut world, &[(i64::MIN, 0), (5, 1)]);
     world.identity.milestone("anna", milestone("closed_won", "6", 10 * DAY_MS, 1_000));
@@ -176,7 +176,7 @@ fn what_is_told_twice_changes_nothing() {
 }
 
 #[test]
-fn people_who_are_one_bring_what_each_has_where_it_was() {
+fn touches_of_merged_people_stay_in_the_unit_of_their_time() {
     let mut world = world(&[1, 9]);
     world.identity.place_by_time("bert", &[(i64::MIN, UNITS[2]), (8 * DAY_MS, UNITS[1])], "p_bert", "", false);
     world.identity.touch("bert", touch("bert1", DAY_MS, "email"));
@@ -193,7 +193,7 @@ fn people_who_are_one_bring_what_each_has_where_it_was() {
 }
 
 #[test]
-fn what_is_taken_back_stays_so_and_says_that_it_was_amended() {
+fn a_retracted_row_stays_retracted_with_the_reason_amended() {
     let mut world = world(&[1, 9]);
     world.identity.milestone("anna", milestone("closed_won", "6", 10 * DAY_MS, 1_000));
     world.drain();

@@ -128,7 +128,7 @@ fn a_visit_has_the_dimensions_of_all_its_hits_and_those_of_trusted_ones_first() 
 }
 
 #[test]
-fn a_dimension_of_the_deal_that_changes_says_its_rows_anew() {
+fn a_changed_dimension_of_a_deal_publishes_its_rows_again() {
     let deal = |team: &str| {
         let values = Some(("team".to_owned(), team.to_owned())).filter(|(_, team)| !team.is_empty());
         Milestone { dimensions: values.into_iter().collect(), ..milestone("closed_won", "6", 90 * MINUTE_MS, 1_000) }

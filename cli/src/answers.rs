@@ -10,7 +10,7 @@ use tributary_pipeline::time::minute;
 
 use crate::table::{align_right, grouped, percent, table};
 
-/// Of touches that are in no journey, and of refused links, at most this many are listed; the rest is counted.
+/// Most touches outside the journey, and most refused links, that are listed; the rest is counted.
 const LISTED_MAX: usize = 100;
 
 /// Prints why a milestone has its credit.
@@ -34,23 +34,20 @@ pub fn print_explanation(of: &Explanation, out: &mut impl Write) -> io::Result<(
     writeln!(out, "\nCredit, and why")?;
     print_credit(&of.credit, out)?;
     if !of.current {
-        writeln!(
-            out,
-            "What was emitted is not what follows from the state: messages are on their way, or the settings differ."
-        )?;
+        writeln!(out, "The emitted rows differ from what the state gives: messages are on their way, or the settings differ.")?;
     }
-    writeln!(out, "\nWhose touches, and why they are here")?;
+    writeln!(out, "\nProfiles behind the touches, and what joined them")?;
     of.owners.iter().try_for_each(|owner| print_owner(owner, out))
 }
 
-/// One line, where the answer is not of all that there is.
+/// Prints a line if the answer does not include everything.
 fn print_freshness(of: Option<&Freshness>, out: &mut impl Write) -> io::Result<()> {
     of.and_then(Freshness::line).map_or(Ok(()), |line| writeln!(out, "{line}"))
 }
 
 fn print_milestone(of: &MilestoneAnswer, out: &mut impl Write) -> io::Result<()> {
     let value = if of.value_minor == 0 { String::new() } else { format!(", {}", money(of.value_minor, &of.currency)) };
-    let withdrawn = if of.withdrawn { "; WITHDRAWN: it counts for nothing" } else { "" };
+    let withdrawn = if of.withdrawn { "; WITHDRAWN: it has no credit" } else { "" };
     if of.erased {
         let until = of.erased_until_ms.map(minute).unwrap_or_default();
         return writeln!(
@@ -68,14 +65,14 @@ fn print_milestone(of: &MilestoneAnswer, out: &mut impl Write) -> io::Result<()>
     }
     let account = if of.account_id.is_empty() { "no account".to_owned() } else { format!("account {}", of.account_id) };
     match &of.anchor {
-        Some(anchor) => writeln!(out, "  {account}; goes by {anchor}")?,
-        None => writeln!(out, "  goes by nobody: no version of it names anybody")?,
+        Some(anchor) => writeln!(out, "  {account}; anchored by {anchor}")?,
+        None => writeln!(out, "  has no anchor: no version of it names an account or a person")?,
     }
     if let Some(start_ms) = of.window_start_ms {
         writeln!(out, "  touches from {} on", minute(start_ms))?;
     }
     if of.beyond_horizon {
-        writeln!(out, "  BEYOND THE HORIZON (attribution.horizon_days): touches may be gone, what was emitted stays")?;
+        writeln!(out, "  BEYOND THE HORIZON (attribution.horizon_days): touches may have been dropped, the emitted rows stay")?;
     }
     for version in &of.versions {
         let mut says: Vec<String> =
@@ -121,7 +118,7 @@ fn print_touches(touches: &[TouchRow], out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The account that a touch belongs to, and what made it that.
+/// The account that a touch belongs to, and the assertion behind it.
 fn account_then(touch: &TouchRow) -> String {
     let why = touch.account_why.as_ref().map(|why| format!(": {}", account_words(why))).unwrap_or_default();
     format!("{}{why}", touch.account_id)
@@ -151,7 +148,7 @@ fn print_owner(of: &Owner, out: &mut impl Write) -> io::Result<()> {
     print_accounts(&of.account_id, of.account_why.as_ref(), &of.memberships, out)?;
     for via in &of.identifiers {
         if via.path.is_empty() {
-            writeln!(out, "  {}: it is called after this identifier", via.identifier)?;
+            writeln!(out, "  {}: it is named after this identifier", via.identifier)?;
             continue;
         }
         writeln!(out, "  {}:", via.identifier)?;
@@ -160,7 +157,7 @@ fn print_owner(of: &Owner, out: &mut impl Write) -> io::Result<()> {
     print_refused(&of.refused, out)
 }
 
-/// The account, or where there are several all of them by time.
+/// Prints the account; if there are several, all of them by time.
 fn print_accounts(
     account_id: &str,
     why: Option<&AccountWhy>,
@@ -210,7 +207,7 @@ fn link_words(of: &LinkUsed) -> String {
     format!("{} = {}{seen}{stated}{public} (class {})", of.a, of.b, of.class_name)
 }
 
-/// Prints what is known of an identifier.
+/// Prints everything about an identifier's profile.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -224,9 +221,9 @@ pub fn print_profile(of: &Profile, out: &mut impl Write) -> io::Result<()> {
     }
     if !of.present {
         let why = if of.erased_until_ms.is_some() {
-            "nothing that names it has happened since"
+            "no event has named it since"
         } else {
-            "what named it was erased or taken back"
+            "the events that named it were erased or retracted"
         };
         return writeln!(out, "  nothing is known of it: {why}");
     }
@@ -254,17 +251,17 @@ pub fn print_profile(of: &Profile, out: &mut impl Write) -> io::Result<()> {
         Some(freshness) if freshness.current => {
             writeln!(
                 out,
-                "  its units were told otherwise, and nothing is on its way to them: the settings have changed since"
+                "  its units have another result, and no message is on its way to them: the settings have changed since"
             )?;
         }
-        _ => writeln!(out, "  messages about it are on their way: its units do not know all of this yet")?,
+        _ => writeln!(out, "  messages about it are on their way: its units do not have all of this yet")?,
     }
     print_identifiers(of, out)?;
     print_people(of, out)?;
     print_links(of, out)
 }
 
-/// Who belongs to an account.
+/// Prints the people of an account.
 fn print_people(of: &Profile, out: &mut impl Write) -> io::Result<()> {
     if of.people_count == 0 {
         return Ok(());
@@ -311,18 +308,18 @@ fn print_identifiers(of: &Profile, out: &mut impl Write) -> io::Result<()> {
 
 fn print_links(of: &Profile, out: &mut impl Write) -> io::Result<()> {
     if !of.links.is_empty() {
-        writeln!(out, "Links, the surest first; those marked * hold it together")?;
+        writeln!(out, "Links, strongest first; those marked * hold it together")?;
     }
     for link in &of.links {
         writeln!(out, "{} {}", if link.joins { "*" } else { " " }, link_words(link))?;
     }
     if !of.refused.is_empty() {
-        writeln!(out, "Links that join nobody")?;
+        writeln!(out, "Refused links, which join nobody")?;
     }
     print_refused(&of.refused, out)
 }
 
-/// As much of a profile's id as a table has room for.
+/// The beginning of a profile's id, short enough for a table.
 fn short(profile_id: &str) -> String {
     profile_id.chars().take(10).collect()
 }

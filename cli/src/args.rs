@@ -35,21 +35,21 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Options of [`Global`] that may be given many times.
+/// Options of [`Global`] that may be repeated.
 const MANY: [&str; 2] = ["--config", "--set"];
 
 impl Cli {
     /// Reads the arguments of a process.
     ///
     /// # Errors
-    /// What is wrong with them; also help and version, where those were asked for.
+    /// The error in them; also help and version, if requested.
     pub fn of(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
         Self::try_parse_from(in_front(arguments).concat())
     }
 }
 
-/// Puts all `--config` and `--set` in front of the command: `clap` forgets those before it where there are some behind it. Returns these
-/// and the others.
+/// Moves all `--config` and `--set` before the command, because `clap` drops those before it if there are some after it. Returns these and
+/// the other arguments.
 fn in_front(args: Vec<OsString>) -> [Vec<OsString>; 2] {
     let (mut front, mut rest) = (Vec::new(), Vec::new());
     let mut args = args.into_iter();
@@ -74,8 +74,8 @@ fn in_front(args: Vec<OsString>) -> [Vec<OsString>; 2] {
     [front, rest]
 }
 
-/// Which form of standard error the configuration wishes, as far as it can be told: where arguments or other keys are wrong, that is to be
-/// said in this form.
+/// The configured format of log lines, as far as it can be determined: errors in arguments or in other keys are already written in this
+/// format.
 pub fn wished_format(arguments: &[OsString]) -> LogFormat {
     let [front, _] = in_front(arguments.to_vec());
     let mut global = Global::default();
@@ -103,25 +103,25 @@ pub fn wished_format(arguments: &[OsString]) -> LogFormat {
 pub enum Command {
     /// Run the pipeline's stages, on Kafka or on the embedded log
     Run(run::RunArgs),
-    /// Take events over HTTP: SDKs, landing hits, webhooks
+    /// Collect events over HTTP: SDKs, landing hits, webhooks
     Collect(collect::CollectArgs),
-    /// Run a sample journey and an invented history through the whole pipeline, and show the credit
+    /// Run a sample journey and a generated history through the whole pipeline, and show the credit
     Demo(demo::DemoArgs),
     /// Run the whole pipeline over files, without a broker
     Replay(replay::ReplayArgs),
-    /// Compare the profiles of a replay with the truth behind a generated history
+    /// Compare the profiles of a replay with the truth of a generated history
     Quality(quality::QualityArgs),
     /// Check the configuration, then brokers, topics and the state folder
     Check(check::CheckArgs),
-    /// Show which settings have taken hold, or let others take hold again
+    /// Show which settings are in force, or accept others
     Plan(plan::PlanArgs),
     /// Show which topics are missing or different, or create the missing ones
     Topics(topics::TopicsArgs),
     /// Write a seeded, invented B2B history in the four raw formats
     Generate(generate::GenerateArgs),
-    /// Learn the parameters of models from journeys: Markov, Shapley, SPM, logistic regression, Apriori
+    /// Fit the models that learn from journeys: Markov, Shapley, SPM, logistic regression, Apriori
     Fit(fit::FitArgs),
-    /// Propose how far back journeys should reach, by how long they took
+    /// Propose a look-back window from the lengths of journeys
     ProposeWindow(propose_window::ProposeWindowArgs),
     /// Send files to the raw topics
     Send(send::SendArgs),
@@ -129,35 +129,35 @@ pub enum Command {
     Import(import::ImportArgs),
     /// Show which channel a landing URL and a referrer give, and why
     Classify(classify::ClassifyArgs),
-    /// Show what changed channel rules make of the touches that are stored
+    /// Show how changed channel rules would classify the stored touches
     Reclassify(reclassify::ReclassifyArgs),
     /// Show the names of models, milestones, roles and channels, in English and Chinese
     Names(names::NamesArgs),
-    /// Show every metric: its type, its unit, what it says and when somebody should look
+    /// List all metrics: type, unit, meaning, and when to look at them
     Metrics(metrics::MetricsArgs),
     /// Show why a milestone has the credit it has
     Explain(explain::ExplainArgs),
-    /// Show what is known of an identifier: its profile, what joined it, what it brought
+    /// Show an identifier's profile: what joined it and what it brought
     Profile(profile::ProfileArgs),
-    /// Report what the credit says
+    /// Reports over the stored journeys
     Report(report::ReportArgs),
     /// Write the outputs as Parquet files, for any warehouse
     Export(export::ExportArgs),
     /// Account for every record, and check that the credit adds up
     Audit(audit::AuditArgs),
-    /// Make void what events say of somebody
+    /// Erase somebody's data: the events that name them become void
     Erase(erase::EraseArgs),
-    /// State that two identifiers are not one person, or not one account
+    /// State that two identifiers are not one person (or account)
     Unlink(unlink::UnlinkArgs),
     /// Show what was refused and why, or send it again
     DeadLetters(dead_letters::DeadLettersArgs),
-    /// Look at the state of this machine, check it, copy it, put it back
+    /// Show, verify, back up and restore the state on this machine
     State(state::StateArgs),
     /// Print the records of a topic as JSON lines
     Tail(tail::TailArgs),
-    /// Show what example payloads of a webhook become
+    /// Show what ingest makes of example payloads of a webhook
     TestMapping(test_mapping::TestMappingArgs),
-    /// Print what a shell needs to complete these commands
+    /// Print the shell completions of these commands
     Completions(completions::CompletionsArgs),
     /// Print the manual, or write its pages
     Man(man::ManArgs),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wished_format_is_told_whatever_else_is_wrong() {
+    fn the_log_format_is_read_whatever_else_is_wrong() {
         assert_eq!(format("tributary run"), LogFormat::Text);
         assert_eq!(format("tributary run --set log.format=json"), LogFormat::Json);
         assert_eq!(format("tributary rnu --sat x --set=log.format=json --set topics.partitions=x"), LogFormat::Json);

@@ -15,13 +15,13 @@ use tributary_runtime::topic::Topic;
 
 use crate::source::{METADATA_TIMEOUT, SourceError, WAIT, ask, committed, outsider};
 
-/// What is left.
+/// What is left to process.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Left {
-    /// Records in an input of a stage.
+    /// Records in an input of this stage.
     #[error("{0} has records to read")]
     Records(&'static str),
-    /// A transaction that is neither committed nor aborted hides the records after its first.
+    /// An open transaction that hides the records after its first.
     #[error("a transaction is open in {topic}/{partition}")]
     OpenTransaction {
         /// The topic.
@@ -34,8 +34,7 @@ pub enum Left {
 /// Partitions of inputs.
 pub type Places = BTreeSet<(Topic, u32)>;
 
-/// The first thing that is left for these stages on an embedded log; `None`: they have read everything, but for partitions that stand
-/// still.
+/// The first thing left to process for these stages on an embedded log; `None` if they have read everything except stopped partitions.
 ///
 /// # Errors
 /// When the log cannot be read.
@@ -53,7 +52,7 @@ pub fn left_embedded(log: &EmbeddedLog, stages: &[StageName], stopped: &Places) 
 /// The same on Kafka.
 ///
 /// # Errors
-/// When Kafka cannot be asked.
+/// When the brokers do not answer.
 pub fn left_kafka(settings: &Settings, stages: &[StageName], stopped: &Places) -> anyhow::Result<Option<Left>> {
     let clients = Clients::new(settings)?;
     for stage in stages {
@@ -64,7 +63,7 @@ pub fn left_kafka(settings: &Settings, stages: &[StageName], stopped: &Places) -
     Ok(None)
 }
 
-/// Two consumers, because the end of a partition is another one for each.
+/// Two consumers, because they see different ends of a partition.
 struct Clients {
     /// Sees the last stable offset.
     committed: BaseConsumer<ConnectionErrors>,
@@ -103,7 +102,8 @@ impl Clients {
         Ok(self.has_records(&unread)?.then_some(Left::Records(stage.stage)))
     }
 
-    /// Marks have offsets too: whether there is a record can only be seen by reading on. A broker that does not answer counts as one.
+    /// Transaction markers have offsets, too: whether there is a record shows only on reading. If a broker does not answer, it counts as a
+    /// record.
     fn has_records(&self, unread: &TopicPartitionList) -> Result<bool, KafkaError> {
         let until = Instant::now() + METADATA_TIMEOUT;
         let mut partitions = unread.count();

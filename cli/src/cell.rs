@@ -3,21 +3,21 @@
 
 use std::borrow::Cow;
 
-/// A cell that no spreadsheet takes for a formula: with `'` before it where it begins like one. A plain number, such as `-12.50` or a phone
-/// number with its `+`, stays as it is.
+/// A cell that no spreadsheet interprets as a formula: prefixed with `'` if it begins like one. A plain number, such as `-12.50` or a phone
+/// number with its `+`, is unchanged.
 ///
-/// Whoever reads the file again gets the `'` too: it is not taken away silently, for it may have been there before.
+/// Readers of the file get the `'`, too. Import does not remove it, because it may have been part of the value.
 pub fn inert(cell: &str) -> Cow<'_, str> {
     let first = cell.trim_start_matches(is_passed_over).chars().next();
     let begins = first.is_some_and(|mark| FORMULA.contains(&mark)) || cell.starts_with(|mark: char| mark.is_control());
     if begins && !is_number(cell) { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
 }
 
-/// What begins a formula: ASCII, and the wide, small and raised forms of the same marks, which are read alike under East Asian settings.
+/// Characters that begin a formula: in ASCII, and the wide, small and raised forms that spreadsheets accept under East Asian settings.
 const FORMULA: [char; 19] =
     ['=', '+', '-', '@', '＝', '＋', '－', '＠', '﹦', '﹢', '﹣', '﹫', '⁼', '⁺', '⁻', '₌', '₊', '₋', '−'];
 
-/// What may stand before a formula and is not seen, or dropped by who opens the file.
+/// Invisible characters before a formula, which spreadsheets skip or drop.
 fn is_passed_over(mark: char) -> bool {
     let invisible = matches!(
         mark,
@@ -27,7 +27,7 @@ fn is_passed_over(mark: char) -> bool {
     mark.is_whitespace() || mark.is_control() || invisible || mark == '"'
 }
 
-/// Digits with at most one sign before them and one point within.
+/// Digits with at most one sign before them and one point inside.
 fn is_number(cell: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let unsigned = cell.strip_prefix(['-', '+']).unwrap_or(cell);

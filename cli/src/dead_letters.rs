@@ -16,10 +16,10 @@ use tributary_runtime::topic::format;
 
 use crate::source::{self, Found};
 
-/// The reason of a letter that says that another one was sent again.
+/// The reason of a dead letter that marks another one as sent again.
 const RETRIED: &str = "retried";
 
-/// Where a letter is in its topic.
+/// The position of a dead letter in its topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// Partition.
@@ -45,15 +45,15 @@ impl FromStr for Place {
     }
 }
 
-/// What became of a letter.
+/// What became of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
     /// Nothing yet.
     Open,
-    /// It was sent again.
+    /// Its record was sent again.
     Retried,
-    /// It was not sent by a source but by a stage: only a new version of the stage can read it.
+    /// Its record is internal, from a stage: only a new version of the stage can read it.
     Internal,
 }
 
@@ -68,13 +68,13 @@ impl Fate {
     }
 }
 
-/// What a refused record is, wherever and however often it was refused: topic, key and value.
+/// The content of a refused record: equal for all its refusals.
 type Content = (String, Hash128, Hash128);
 
-/// A letter without its payload: there may be very many.
+/// A dead letter without its payload, because there may be very many.
 #[derive(Debug)]
 pub struct Letter {
-    /// The letter; its payload is empty.
+    /// The dead letter with an empty payload.
     pub header: DeadLetter,
     /// The payload's length.
     pub payload_bytes: usize,
@@ -88,11 +88,11 @@ impl Letter {
     }
 }
 
-/// Calls `hear` with every record of the topic, in order within a partition. On Kafka letters name topics as they are called there; here
-/// they name them by role, as everywhere else.
+/// Calls `hear` with every record of the topic, in order within a partition. Topics in dead letters are given by role, also on Kafka, where
+/// they are stored by their configured names.
 ///
 /// # Errors
-/// When the topic cannot be read or holds something else, and those of `hear`.
+/// When the topic cannot be read or contains something else; errors of `hear`.
 pub fn visit(settings: &Settings, hear: &mut dyn FnMut(Place, DeadLetter) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let names = Topic::ALL.map(|topic| (settings.topics.name(topic), topic.name()));
     source::each(settings, Topic::DeadLetters, &mut |Found { partition, offset, value, .. }| {
@@ -105,20 +105,20 @@ pub fn visit(settings: &Settings, hear: &mut dyn FnMut(Place, DeadLetter) -> any
     })
 }
 
-/// The letters of the topic.
+/// The dead letters of the topic.
 #[derive(Debug, Default)]
 pub struct Letters {
     letters: BTreeMap<Place, Letter>,
     retried: BTreeSet<Place>,
-    /// By content: the places in the source topics where it was refused.
+    /// By content, the positions in the source topics where it was refused.
     refusals: BTreeMap<Content, BTreeSet<(i32, i64)>>,
 }
 
 impl Letters {
-    /// Reads all letters there are.
+    /// Reads all dead letters.
     ///
     /// # Errors
-    /// When the topic cannot be read or holds something else.
+    /// When the topic cannot be read or contains something else.
     pub fn read(settings: &Settings) -> anyhow::Result<Self> {
         let mut letters = Self::default();
         visit(settings, &mut |place, letter| {
@@ -128,7 +128,7 @@ impl Letters {
         Ok(letters)
     }
 
-    /// Adds the letter at this place.
+    /// Adds the dead letter at this position.
     pub fn add(&mut self, place: Place, letter: DeadLetter) {
         if letter.reason == RETRIED {
             let of = u32::try_from(letter.partition).ok().zip(u64::try_from(letter.offset).ok());
@@ -141,17 +141,17 @@ impl Letters {
         self.letters.insert(place, letter);
     }
 
-    /// All, by place.
+    /// All, by position.
     pub fn iter(&self) -> impl Iterator<Item = (Place, &Letter)> {
         self.letters.iter().map(|(place, letter)| (*place, letter))
     }
 
-    /// The letter at a place.
+    /// The dead letter at a position.
     pub fn get(&self, place: Place) -> Option<&Letter> {
         self.letters.get(&place)
     }
 
-    /// What became of a letter.
+    /// What became of a dead letter.
     pub fn fate(&self, place: Place, letter: &Letter) -> Fate {
         match raw_topic(&letter.header) {
             None => Fate::Internal,
@@ -160,13 +160,13 @@ impl Letters {
         }
     }
 
-    /// How often the very same record was refused: 1 or more.
+    /// How often the same record was refused: 1 or more.
     pub fn times(&self, letter: &Letter) -> usize {
         self.refusals.get(&letter.content).map_or(1, BTreeSet::len)
     }
 
-    /// What to send again for these letters: by the first letter of each record, the places of all that are about it, as those of an
-    /// array are.
+    /// The records to send again for these dead letters: by the first dead letter of each record, the positions of all about it. A record
+    /// with several refused events has several.
     pub fn resend(&self, chosen: &[(Place, &Letter)]) -> BTreeMap<Place, Vec<Place>> {
         let mut records: BTreeMap<&Content, Vec<Place>> = BTreeMap::new();
         for (place, letter) in chosen.iter().filter(|(_, letter)| raw_topic(&letter.header).is_some()) {
@@ -176,12 +176,12 @@ impl Letters {
     }
 }
 
-/// The raw topic that the letter's record came from; `None` where it was an internal record.
+/// The raw topic of the refused record; `None` for an internal record.
 pub fn raw_topic(letter: &DeadLetter) -> Option<Topic> {
     Topic::RAW.into_iter().find(|topic| topic.name() == letter.topic)
 }
 
-/// The letter that says that the one at this place was sent again.
+/// A dead letter that marks the one at this position as sent again.
 pub fn mark(place: Place, of: &DeadLetter) -> DeadLetter {
     DeadLetter {
         reason: RETRIED.to_owned(),
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_refused_again_is_known_by_its_bytes() {
+    fn a_record_refused_again_is_recognised_by_its_bytes() {
         let mut letters = Letters::default();
         letters.add(place(0), letter("sdk", "{", 10));
         letters.add(place(1), DeadLetter { index: 1, ..letter("sdk", "{", 10) });

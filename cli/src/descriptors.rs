@@ -8,16 +8,16 @@ use tributary_runtime::http::{FILES_BEYOND, Limits};
 use crate::outcome::Usage;
 use crate::shares::threads;
 
-/// With fewer connections a collector is of no use.
+/// With fewer connections a collector is useless.
 const CONNECTIONS_MIN: u64 = 16;
-/// Kafka clients beside those of the workers: who looks out for the brokers, who announces the process, the collector's.
+/// Kafka clients beside those of the workers: for watching the brokers, announcing the process, and the collector.
 const CLIENTS_BESIDE: u64 = 4;
-/// A worker's: who reads, who writes, who restores.
+/// Clients per worker: for reading, writing and restoring.
 const CLIENTS_OF_WORKER: u64 = 3;
-/// However few are named: the others are learned from them.
+/// At least this many brokers are expected, even if fewer are configured: clients learn the others.
 const BROKERS_MIN: u64 = 3;
 
-/// How the open files of a process with these stages are shared out. Partitions are those that `topics create` makes, all of them here.
+/// Divides the open files of a process with these stages. Assumes the number of partitions that `topics create` makes, all of them here.
 pub fn share(settings: &Settings, stages: &[StageName]) -> Descriptors {
     let keeping = stages.iter().filter(|stage| stage.log().changelog.is_some()).count() as u64;
     let workers: u64 = stages.iter().map(|stage| u64::from(threads(settings, *stage))).sum();
@@ -51,10 +51,10 @@ pub fn connections(settings: &Settings, shared: &Descriptors) -> Result<u64, Usa
     Ok(shared.left().min(settings.collector.connections_max.into()))
 }
 
-/// What `check` says of them.
+/// The result for `check`.
 ///
 /// # Errors
-/// When they do not suffice.
+/// When there are too few.
 pub fn tell(settings: &Settings) -> Result<String, String> {
     let shared = share(settings, &StageName::ALL);
     let told = told(&shared);

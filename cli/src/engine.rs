@@ -28,10 +28,10 @@ use crate::outcome::Usage;
 use crate::traces::Export;
 use crate::{registry, shares, state};
 
-/// Starts workers of the stages on an embedded log, and its upkeep beside them.
+/// Starts the workers of the stages on an embedded log, and its upkeep.
 ///
 /// # Errors
-/// When the settings must not take hold, or a thread is refused.
+/// When the settings are refused, or a thread cannot be started.
 pub fn start_embedded(
     service: &mut Service,
     log: &EmbeddedLog,
@@ -54,7 +54,7 @@ pub fn start_embedded(
     Ok(forget::start(service, log, settings, pipeline)?)
 }
 
-/// Listens where a process on Kafka is asked about its state.
+/// Binds the admin listener, where a process on Kafka answers questions about its state.
 ///
 /// # Errors
 /// When the address cannot be listened on.
@@ -62,32 +62,31 @@ pub fn bind_admin(settings: &Settings) -> Result<Listener, ListenError> {
     Listener::bind(&settings.admin, &settings.kafka.group_prefix, &settings.kafka.instance_name())
 }
 
-/// What is seen of the brokers, whatever the workers are doing.
+/// The result of watching the brokers.
 pub struct Watched {
     /// Whether they can be reached.
     pub reach: Arc<Reach>,
-    /// What is known of the inputs.
+    /// The gauges for the lag of inputs.
     pub gauges: FreshGauges,
 }
 
-/// Looks out for the brokers of the settings. Once a process, before whatever uses them.
+/// Starts watching the brokers in the settings. Once per process, before anything uses them.
 ///
 /// # Errors
-/// When the client refuses its configuration, or a thread is refused.
+/// When the client refuses its configuration, or a thread cannot be started.
 pub fn watch_brokers(service: &mut Service, settings: &Settings, gauges: FreshGauges) -> anyhow::Result<Watched> {
     let topic = settings.topics.name(Topic::Sdk);
     let lookout = Lookout::new(&settings.kafka.properties(), &topic, gauges.clone())
-        .context("the Kafka client that looks out for the brokers cannot be configured; see [kafka] in the configuration")?;
+        .context("the Kafka client that watches the brokers cannot be configured; see [kafka] in the configuration")?;
     let reach = lookout.reach();
     service.watch("brokers".to_owned(), move |pulse| lookout.run(pulse))?;
     Ok(Watched { reach, gauges })
 }
 
-/// Starts workers of the stages on Kafka, and answers about them on `admin`. They wait at the gate, each with all it needs, before they join
-/// their groups.
+/// Starts the workers of the stages on Kafka, and the admin server on `admin`. The workers wait at the gate before they join their groups.
 ///
 /// # Errors
-/// When the state folder cannot be used, or a thread is refused. What Kafka refuses ends the worker.
+/// When the state folder cannot be used, or a thread cannot be started. Errors of Kafka end the worker.
 pub fn start_kafka(
     service: &mut Service,
     settings: &Settings,
@@ -153,22 +152,22 @@ pub fn start_kafka(
     Ok(())
 }
 
-/// The log that the collector writes.
+/// The log that the collector writes to.
 #[derive(Clone, Copy)]
 pub enum Target<'a> {
-    /// That of this process.
+    /// The embedded log of this process.
     Embedded(&'a EmbeddedLog),
-    /// Kafka's raw topics, whose brokers are looked out for.
+    /// Kafka's raw topics, with the watched brokers.
     Kafka(&'a Watched),
 }
 
 /// The collector's name among the workers.
 const COLLECTOR: &str = "collector";
 
-/// Starts the collector beside workers of these stages. Returns where it listens, and how much each sender may send.
+/// Starts the collector beside the workers of these stages. Returns the listening address, and the rate limit.
 ///
 /// # Errors
-/// When a client refuses its configuration, the address cannot be listened on, or a thread is refused.
+/// When a client refuses its configuration, the address cannot be listened on, or a thread cannot be started.
 pub fn start_collector(
     service: &mut Service,
     settings: &Settings,

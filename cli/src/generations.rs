@@ -23,35 +23,35 @@ use crate::outcome::Usage;
 use crate::sink::{Deliveries, SinkError, producer_config};
 use crate::source::{KafkaReader, METADATA_TIMEOUT, Next, SourceError, TopicReader, WAIT, ask, outsider};
 
-/// How long the brokers have to take one.
+/// How long the brokers may take to store a record.
 const FLUSH: Duration = Duration::from_secs(10);
-/// Between two tries.
+/// Pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Most records read from the embedded log at a time.
 const BATCH: usize = 1_000;
 
-/// Why it is not known which settings hold, or these must not.
+/// Why the settings in force are unknown, or these settings must not come into force.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerationsError {
-    /// They must not.
+    /// They are refused.
     #[error(transparent)]
     Refused(#[from] RefusedGeneration),
     /// The topic cannot be read.
     #[error(transparent)]
     Read(#[from] SourceError),
-    /// It cannot be written.
+    /// The topic cannot be written to.
     #[error(transparent)]
     Write(#[from] SinkError),
     /// The embedded log failed.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
-    /// A record is none that this version knows.
+    /// A record is malformed.
     #[error("topic plans: a record is no generation of settings: {0}; is something else writing there?")]
     Malformed(String),
 }
 
 impl GenerationsError {
-    /// Whether trying again may help: the brokers did not answer.
+    /// Whether trying again may help, because the brokers did not answer.
     fn may_pass(&self) -> bool {
         match self {
             Self::Read(error) => matches!(error, SourceError::Unreachable { .. } | SourceError::Read { .. }),
@@ -63,12 +63,12 @@ impl GenerationsError {
     fn stop(self) -> WorkerError {
         match self {
             Self::Refused(refused) => WorkerError::Settings(refused),
-            error => WorkerError::Log { stage: "plans", source: LogError::stop("looking which settings hold", error) },
+            error => WorkerError::Log { stage: "plans", source: LogError::stop("reading which settings are in force", error) },
         }
     }
 }
 
-/// An error of a process that cannot start: settings that must not hold are a matter of its configuration.
+/// The error of a process that cannot start: refused settings count as a configuration error.
 pub fn refusal(error: GenerationsError) -> anyhow::Error {
     match error {
         GenerationsError::Refused(refused) => Usage(refused.to_string()).into(),
@@ -76,7 +76,7 @@ pub fn refusal(error: GenerationsError) -> anyhow::Error {
     }
 }
 
-/// The settings of these stages, of those that have generations.
+/// The generations of those stages that have some.
 pub fn of_stages(settings: &Settings, pipeline: &Pipeline, stages: &[StageName]) -> Vec<(StageName, Generation)> {
     stages.iter().filter_map(|stage| Some((*stage, of_stage(*stage, settings, pipeline)?))).collect()
 }
@@ -102,13 +102,13 @@ pub fn of_stages(settings: &Settings, pipeline: &Pipeline, stages: &[StageName])
 /// # Ok::<(), GenerationsError>(())
 /// ```
 pub trait Plans {
-    /// All that were written.
+    /// All records.
     ///
     /// # Errors
     /// When they cannot be read.
     fn read(&self) -> Result<Generations, GenerationsError>;
 
-    /// Writes one, durably.
+    /// Writes a record durably.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -121,10 +121,11 @@ pub trait Plans {
     fn is_new(&self, stage: StageName) -> Result<bool, GenerationsError>;
 }
 
-/// Makes these settings the newest, or finds them so; returns their generations. Where one is refused none is written.
+/// Makes these settings the newest generation, or finds that they are; returns their numbers. If one stage's are refused, nothing is
+/// written.
 ///
 /// # Errors
-/// Why they must not be, and when the log cannot be used.
+/// Why they are refused, or when the log cannot be used.
 pub fn settle(
     plans: &dyn Plans,
     own: &[(StageName, Generation)],
@@ -150,7 +151,7 @@ pub fn settle(
     }
 }
 
-/// Tells the stages which generation theirs is.
+/// Passes the generations' numbers to the stages.
 pub fn tell(generations: &LiveGenerations, settled: &[(StageName, u64)]) {
     settled.iter().for_each(|(stage, generation)| generations.set(*stage, *generation));
 }
@@ -159,7 +160,7 @@ fn note(known: &mut Generations, value: Option<&[u8]>) -> Result<(), Generations
     value.map_or(Ok(()), |bytes| known.note(bytes)).map_err(|error| GenerationsError::Malformed(error.to_string()))
 }
 
-/// The inputs of a stage that its state follows from.
+/// The inputs of a stage that its state is computed from.
 fn inboxes(stage: StageName) -> &'static [Topic] {
     stage.log().inputs
 }
@@ -189,7 +190,7 @@ impl Plans for EmbeddedLog {
     }
 }
 
-/// The topic on Kafka. Of its partitions only the first is used: the order counts.
+/// The topic on Kafka. Only its first partition is used, because the order matters.
 pub struct KafkaPlans<'s> {
     settings: &'s Settings,
     asker: BaseConsumer<ConnectionErrors>,
@@ -200,7 +201,7 @@ impl<'s> KafkaPlans<'s> {
     /// With clients of its own.
     ///
     /// # Errors
-    /// When they refuse their configuration.
+    /// When a client refuses its configuration.
     pub fn open(settings: &'s Settings) -> Result<Self, GenerationsError> {
         let config = producer_config(settings);
         let producer = config.create_with_context(Deliveries::of(&config)).map_err(SinkError::Configure)?;
@@ -248,7 +249,7 @@ impl Plans for KafkaPlans<'_> {
     }
 }
 
-/// What is known of the log that the settings choose, whoever uses it.
+/// The generations in the log that the settings choose.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -263,21 +264,21 @@ pub fn known(settings: &Settings) -> Result<Generations, GenerationsError> {
     KafkaPlans::open(settings)?.read()
 }
 
-/// A process whose settings are watched on Kafka.
+/// Watches the settings of a process on Kafka.
 pub struct Guard {
     /// The settings.
     pub settings: Settings,
-    /// Those of its stages.
+    /// The generations of its stages.
     pub own: Vec<(StageName, Generation)>,
-    /// Where its stages find their generation.
+    /// Where its stages find their generation's number.
     pub generations: LiveGenerations,
 }
 
 impl Guard {
-    /// Lets the workers pass once these settings are the newest, and watches them until the process is to stop.
+    /// Opens the gate for the workers once these settings are the newest, and watches the topic until the process stops.
     ///
     /// # Errors
-    /// When they must not hold, or no longer do.
+    /// When they are refused, or replaced by newer ones.
     pub fn run(self, reach: &Reach, gate: &Gate, pulse: &Pulse) -> Result<(), WorkerError> {
         let Some(settled) = self.patiently(reach, pulse, || settle(&KafkaPlans::open(&self.settings)?, &self.own, false))?
         else {
@@ -291,7 +292,7 @@ impl Guard {
         self.watch(reader, pulse).map_err(GenerationsError::stop)
     }
 
-    /// Tries until it is done; `None` where the process is to stop before.
+    /// Retries until it succeeds; `None` if the process stops before that.
     fn patiently<T>(
         &self,
         reach: &Reach,
@@ -316,7 +317,7 @@ impl Guard {
             match reader.next(WAIT) {
                 Ok(Next::Record(found)) => note(&mut known, found.value.as_deref())?,
                 Ok(Next::Idle) => {}
-                // Only what was read to its end says which is the newest.
+                // Checked only at the end of the topic: before that, the newest generation is unknown.
                 Ok(Next::End) => self.own.iter().try_for_each(|(_, own)| known.holds(own))?,
                 Err(error) => {
                     tracing::debug!(%error, "plans");
@@ -328,7 +329,7 @@ impl Guard {
     }
 }
 
-/// Makes the settings of all stages the newest, whatever was before.
+/// Makes the settings of all stages the newest, whatever was in force before.
 ///
 /// # Errors
 /// When the log cannot be used.

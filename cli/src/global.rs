@@ -6,19 +6,19 @@ use clap::{Args, ValueEnum};
 use tributary_pipeline::settings::Settings;
 use tributary_runtime::config::{ConfigErrors, Loaded, Sources, load, load_with_values};
 
-/// What every command understands.
+/// Options of every command.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Global {
-    /// Configuration file (TOML); several are read in order, and a later one wins
+    /// Configuration file (TOML); may be repeated, later files override earlier ones
     #[arg(long, global = true, value_name = "FILE", env = "TRIBUTARY_CONFIG", value_delimiter = ',')]
     pub config: Vec<PathBuf>,
-    /// Sets one key over files and environment
+    /// Set one key, overriding files and environment
     #[arg(long, global = true, value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
-    /// The least severe log level that is written to standard error
+    /// The least severe log level on standard error
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<Level>,
-    /// Results as JSON, for programs
+    /// Print results as JSON
     #[arg(long, global = true)]
     pub json: bool,
 }
@@ -50,20 +50,20 @@ impl Global {
     /// Loads the configuration from all layers.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All errors in it.
     pub fn settings(&self) -> Result<Settings, ConfigErrors> {
         load(&self.sources())
     }
 
-    /// The same, with the values of all keys: two loads can be compared.
+    /// The same, with the values of all keys, so that two loads can be compared.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All errors in it.
     pub fn loaded(&self) -> Result<Loaded<Settings>, ConfigErrors> {
         load_with_values(&self.sources())
     }
 
-    /// Where the configuration comes from.
+    /// The sources of the configuration.
     pub fn sources(&self) -> Sources {
         let mut flags = self.set.clone();
         flags.extend(self.log_level.map(|level| format!("log.level={}", level.name())));

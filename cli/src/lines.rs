@@ -14,28 +14,28 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub struct LineError {
     /// Its path.
     pub path: PathBuf,
-    /// The line, from 1; 0 where it cannot even be opened.
+    /// The line, from 1; 0 if the file cannot be opened.
     pub line: u64,
-    /// What the system says.
+    /// The error of the system.
     pub source: io::Error,
 }
 
 /// A line, without its line end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// All of it.
+    /// A complete line.
     Whole(&'a [u8]),
-    /// A line that is longer than the limit.
+    /// A line longer than the limit.
     TooLong {
-        /// Its beginning: as many bytes as the limit.
+        /// Its beginning, as long as the limit.
         beginning: &'a [u8],
-        /// How many bytes it has.
+        /// Its length in bytes.
         bytes: u64,
     },
 }
 
 impl<'a> Line<'a> {
-    /// The line, or nothing where it is too long.
+    /// The line; `None` if it is too long.
     pub fn whole(self) -> Option<&'a [u8]> {
         match self {
             Self::Whole(bytes) => Some(bytes),
@@ -53,7 +53,7 @@ pub struct Lines<R: Read = File> {
     buffer: Vec<u8>,
 }
 
-/// What is known of a line besides its beginning.
+/// Properties of a line, beside its beginning.
 #[derive(Default)]
 struct Seen {
     bytes: u64,
@@ -78,7 +78,7 @@ impl Lines {
 }
 
 impl<R: Read> Lines<R> {
-    /// The lines of what is read; the path is for errors.
+    /// The lines of a reader; the path is for errors.
     pub fn of(path: &Path, read: R, bytes_max: usize) -> Self {
         let reader = BufReader::with_capacity(1 << 18, read);
         Self { path: path.to_owned(), reader, line: 0, bytes_max, buffer: Vec::new() }
@@ -89,7 +89,7 @@ impl<R: Read> Lines<R> {
         self.line
     }
 
-    /// The next line that is not blank. A byte order mark before the first line is no part of it.
+    /// The next line that is not blank. A byte order mark before the first line is skipped.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -107,7 +107,7 @@ impl<R: Read> Lines<R> {
         };
         let marked = self.line == 1 && self.buffer.starts_with(BYTE_ORDER_MARK);
         let line = self.buffer.get(if marked { BYTE_ORDER_MARK.len() } else { 0 }..).unwrap_or_default();
-        // What belongs to the line end is no part of the line.
+        // A carriage return at the end belongs to the line end.
         let bytes = seen.bytes - u64::from(seen.ended && seen.last == Some(b'\r'));
         if bytes <= self.bytes_max as u64 {
             let returned = if seen.ended { line.strip_suffix(b"\r").unwrap_or(line) } else { line };
@@ -117,7 +117,7 @@ impl<R: Read> Lines<R> {
         Ok(Some(Line::TooLong { beginning, bytes }))
     }
 
-    /// Reads to the line's end, and keeps no more than one byte beyond the limit: a carriage return may be there.
+    /// Reads to the end of the line, but keeps only one byte more than the limit, for a carriage return.
     fn read(&mut self) -> io::Result<Seen> {
         self.buffer.clear();
         let mut seen = Seen { blank: true, ..Seen::default() };
@@ -188,7 +188,7 @@ mod tests {
             (b"123456789\r\n1".to_vec(), vec!["1!9", "2:1"]),
             (b"1\n123456789".to_vec(), vec!["1:1", "2!9"]),
             ([vec![b'x'; 1_000_000], b"\n2".to_vec()].concat(), vec!["1!1000000", "2:2"]),
-            // Blanks are no line, however many; before something they are a part of it.
+            // Blank lines are skipped, however long; blanks before text belong to the line.
             ([vec![b' '; 1_000_000], b"\n2".to_vec()].concat(), vec!["2:2"]),
             ([vec![b' '; 1_000_000], b"{}\n2".to_vec()].concat(), vec!["1!1000002", "2:2"]),
             ([b"{}".to_vec(), vec![b' '; 1_000_000], b"\n2".to_vec()].concat(), vec!["1!1000002", "2:2"]),

@@ -16,7 +16,7 @@ use tributary_runtime::config::settings::{LogFormat, LogLevel, LogSettings};
 
 use crate::visible::{Visible, visible};
 
-/// The log that has begun.
+/// The log after it was started.
 struct Log {
     format: LogFormat,
     set_filter: Box<dyn Fn(EnvFilter) + Send + Sync>,
@@ -24,12 +24,12 @@ struct Log {
 
 static LOG: OnceLock<Log> = OnceLock::new();
 
-/// Begins to write logs in this format, down to `info`. A second call changes nothing.
+/// Starts the log in this format, at level `info`. A second call changes nothing.
 pub fn begin(format: LogFormat) {
     LOG.get_or_init(|| {
         let builder =
             tracing_subscriber::fmt().with_env_filter(filter(LogLevel::Info)).with_writer(Lines).log_internal_errors(false);
-        // Only a test can have begun before; its subscriber stays, and so does its filter.
+        // Only a test may have started it before; its subscriber and filter stay.
         let set_filter: Box<dyn Fn(EnvFilter) + Send + Sync> = match format {
             LogFormat::Json => {
                 let builder = builder.json().flatten_event(true).with_filter_reloading();
@@ -49,13 +49,13 @@ pub fn begin(format: LogFormat) {
     });
 }
 
-/// Logs as the settings say from now on. The format stays where the log has begun.
+/// Applies the settings from now on. The format stays that of the start.
 pub fn start(settings: &LogSettings) {
     begin(settings.format);
     set_level(settings.level);
 }
 
-/// Writes what is at least so severe from now on.
+/// Sets the least severe level that is logged.
 pub fn set_level(level: LogLevel) {
     if let Some(log) = LOG.get() {
         (log.set_filter)(filter(level));
@@ -67,12 +67,12 @@ pub fn format() -> LogFormat {
     LOG.get().map_or(LogFormat::Text, |log| log.format)
 }
 
-/// Writes a line of text. For what is no log line, where standard error is for people.
+/// Writes a line of text that is not a log line, if standard error is for people.
 pub fn line(text: Arguments<'_>) {
     let _ = writeln!(Lines, "{}", visible(&text.to_string()));
 }
 
-/// From now on a panic is one line of the log that says where. What it says is withheld: it may quote a value.
+/// From now on, a panic is one log line with its location. Its message is left out, because it may contain a value.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(report_panic));
 }
@@ -90,16 +90,16 @@ fn report_panic(panic: &PanicHookInfo<'_>) {
 }
 
 fn filter(level: LogLevel) -> EnvFilter {
-    // The Kafka client's own chatter is only of interest to who asks for it.
+    // The Kafka client's own log lines matter only for debugging.
     EnvFilter::new(format!("{},librdkafka=warn,rdkafka=warn", level.name()))
 }
 
-/// Standard error, line by line. When nobody reads it any more, lines are lost, and nothing else happens.
+/// Standard error, line by line. If nobody reads it, lines are lost, and nothing else happens.
 struct Lines;
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // The colours are the log's own; a value that has some can do no more than be coloured.
+        // Colour sequences are let through; the worst a value can do with them is to be coloured.
         let mut out = if io::stderr().is_terminal() { Visible::styled(io::stderr()) } else { Visible::new(io::stderr()) };
         let _ = out.write_all(bytes);
         Ok(bytes.len())

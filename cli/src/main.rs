@@ -6,8 +6,8 @@ use clap::CommandFactory;
 use tributary_cli::args::{Cli, wished_format};
 use tributary_cli::{commands, logging, modes, outcome, resume};
 
-/// Messages are many small allocations that live for a moment; the system's allocator took a third of the time. It stands in for `malloc`
-/// too (feature `override`): what librdkafka frees after a transaction RocksDB and we can use.
+/// There are many small, short-lived allocations, for which the system's allocator took a third of the time. It also replaces `malloc`
+/// (feature `override`), so that memory freed by librdkafka can be used by RocksDB and by us.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     logging::begin(wished_format(&arguments));
     logging::report_panics();
-    // Some shells and service managers allow 1,024, and more to who asks.
+    // Some shells and service managers set a soft limit of 1,024, and a higher hard limit.
     tributary_runtime::descriptors::raise();
     modes::keep_private();
     let exit_code = match Cli::of(arguments.clone()) {

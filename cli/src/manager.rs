@@ -13,21 +13,21 @@ use std::time::{Duration, Instant};
 
 use tributary_runtime::service::Health;
 
-/// How often it is told what keeps workers from their work.
+/// How often the status (what keeps workers from processing) is sent.
 const TELL: Duration = Duration::from_secs(5);
 
 /// See the module.
 #[derive(Debug)]
 pub struct Manager {
     socket: Option<(UnixDatagram, SocketAddr)>,
-    /// How often the watchdog is fed; `None` where there is none.
+    /// How often the watchdog is fed; `None` without one.
     feeding: Option<Duration>,
     fed: Option<Instant>,
     told: Option<(Instant, String)>,
 }
 
 impl Manager {
-    /// The manager that started this process, as it says in the environment; nobody, where there is none.
+    /// The service manager that started this process, from the environment; without one, nothing is sent.
     pub fn of_process() -> Self {
         let number = |name: &str| env::var(name).ok()?.parse::<u64>().ok();
         let ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
@@ -35,7 +35,7 @@ impl Manager {
         Self::at(env::var_os("NOTIFY_SOCKET").as_deref(), timeout)
     }
 
-    /// The one that listens on `socket`, and waits for `timeout` at most to hear of its watchdog.
+    /// The service manager at `socket`, whose watchdog waits at most `timeout`.
     fn at(socket: Option<&OsStr>, timeout: Option<Duration>) -> Self {
         let socket = socket.and_then(|name| match open(name) {
             Ok(open) => Some(open),
@@ -44,16 +44,16 @@ impl Manager {
                 None
             }
         });
-        // Half the time: one that is late is no reason to be killed.
+        // Half of the time, so that a late feed does no harm.
         Self { socket, feeding: timeout.map(|timeout| timeout / 2), fed: None, told: None }
     }
 
-    /// Whatever can fail at the start has not.
+    /// The start has succeeded.
     pub fn ready(&self) {
         self.tell("READY=1");
     }
 
-    /// Feeds the watchdog if no worker is stuck, and tells what keeps workers from their work. To be called often.
+    /// Feeds the watchdog if no worker is stuck, and sends the status. To be called often.
     pub fn look(&mut self, health: &Health) {
         self.look_at(health.is_live(), || health.obstacles());
     }
@@ -71,7 +71,7 @@ impl Manager {
         }
         if self.told.as_ref().is_none_or(|(when, _)| when.elapsed() >= TELL) {
             let found = obstacles();
-            // A line of its own would be another assignment.
+            // A line break would begin another assignment.
             let status = if found.is_empty() { "at work".to_owned() } else { found.join("; ").replace('\n', " ") };
             if self.told.as_ref().is_none_or(|(_, told)| *told != status) {
                 self.tell(&format!("STATUS={status}"));
@@ -80,7 +80,7 @@ impl Manager {
         }
     }
 
-    /// The open transactions are being finished.
+    /// The process is finishing its open transactions.
     pub fn stopping(&self) {
         self.tell("STOPPING=1\nSTATUS=finishing the open transactions");
     }
@@ -94,7 +94,7 @@ impl Manager {
     }
 }
 
-/// A socket, and the address that a name stands for: a path, or behind an `@` a name in no file system.
+/// A socket, and the address for a name: a path, or after `@` an abstract name.
 fn open(name: &OsStr) -> io::Result<(UnixDatagram, SocketAddr)> {
     let address = match name.as_bytes().strip_prefix(b"@") {
         Some(name) => SocketAddr::from_abstract_name(name)?,

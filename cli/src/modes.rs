@@ -7,28 +7,28 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 
-/// What everybody but the owner may do with a folder.
+/// The permissions of everybody but the owner.
 const OTHERS: u32 = 0o077;
-/// What the names of everything begin with that a process puts into its state folder.
+/// Prefixes of the names in a state folder that belong to this program.
 const OURS: [&str; 6] = ["log", "identity", "attributor", "lock", "unfinished-", ".tributary-"];
 
-/// From now on files are made with mode 600 and folders with mode 700. Before any thread starts.
+/// From now on, files are created with mode 600 and folders with mode 700. Call before any thread starts.
 pub fn keep_private() {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }
 
-/// The folders of a state that others may look into. The state folder itself is one only where nothing but the state is in it: a folder that
-/// is shared with others is theirs as well.
+/// The folders of a state that others can read. The state folder itself counts only if it contains nothing else: a shared folder may be
+/// meant to be readable.
 pub fn open_to_others(state: &Path) -> Vec<PathBuf> {
     let of_state = ["log", "identity", "attributor"].map(|name| state.join(name));
     let own = is_ours(state).then(|| state.to_owned());
     own.into_iter().chain(of_state).filter(|folder| mode(folder).is_some_and(|mode| mode & OTHERS != 0)).collect()
 }
 
-/// Takes from everybody but the owner what they may do with the folders of a state; makes the state folder if it is not there.
+/// Removes the permissions of everybody but the owner from the folders of a state; creates the state folder if it is missing.
 ///
 /// # Errors
-/// When the folder cannot be made. One that is another user's is left as it is, and named in the log.
+/// When the folder cannot be created. A folder of another user is left unchanged and logged.
 pub fn tighten(state: &Path) -> io::Result<()> {
     fs::create_dir_all(state)?;
     for folder in open_to_others(state) {
@@ -75,7 +75,7 @@ mod tests {
             assert_eq!(modes(&state), [expected; 3]);
             assert_eq!(open_to_others(&state), Vec::<PathBuf>::new());
         }
-        // Somebody else's file is in it: only what is the state's own is closed.
+        // The folder has somebody else's file: only the state's own folders are changed.
         fs::write(state.join("notes"), "").unwrap();
         ["", "log", "identity"].iter().for_each(|name| folder(&state.join(name), 0o755));
         tighten(&state).unwrap();

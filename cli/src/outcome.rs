@@ -8,7 +8,7 @@ use tributary_runtime::config::{ConfigErrors, Problems};
 
 use crate::{logging, stdout};
 
-/// The arguments of a command cannot be used.
+/// The arguments of a command are invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);
@@ -19,15 +19,15 @@ impl From<Problems> for Usage {
     }
 }
 
-/// The command did what it should, and found that something is not well: what is wrong is already printed.
+/// The command succeeded and found a problem, which it has already printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not everything is well")]
 pub struct NotWell;
 
-/// What a command ends with that has found whether something is well, and has printed it. A reader who has gone changes no verdict.
+/// The result of a command that checks something and has printed what it found. A closed output pipe does not change it.
 ///
 /// # Errors
-/// [`NotWell`], or why it could not be printed.
+/// [`NotWell`] if it found a problem; else why it could not be printed.
 pub fn verdict(well: bool, printed: anyhow::Result<()>) -> anyhow::Result<()> {
     match printed {
         Err(error) if !is_broken_pipe(&error) => Err(error),
@@ -37,7 +37,7 @@ pub fn verdict(well: bool, printed: anyhow::Result<()>) -> anyhow::Result<()> {
     }
 }
 
-/// Tells the error, if any, on standard error, and gives the exit code.
+/// Prints the error, if any, on standard error, and returns the exit code.
 pub fn exit(result: anyhow::Result<()>) -> u8 {
     let Err(error) = result else { return 0 };
     if error.is::<NotWell>() {
@@ -60,7 +60,7 @@ pub fn exit(result: anyhow::Result<()>) -> u8 {
     exit_code
 }
 
-/// Tells that the arguments of the program cannot be read, or what was asked about them, and gives the exit code.
+/// Prints an error in the program's arguments, or the requested help, and returns the exit code.
 pub fn misused(error: &clap::Error, arguments: &[OsString], program: &Command) -> u8 {
     if error.use_stderr() {
         let text = masked(&error.render().to_string(), arguments, program);
@@ -69,13 +69,13 @@ pub fn misused(error: &clap::Error, arguments: &[OsString], program: &Command) -
             LogFormat::Text => logging::line(format_args!("{}", text.trim_end())),
         }
     } else {
-        // Nobody reads it: there is nobody to tell that to.
+        // If nobody reads it, nothing can be done.
         let _ = error.print();
     }
     u8::try_from(error.exit_code()).unwrap_or(2)
 }
 
-/// What is said of the arguments, without the values that were given to settings, or stand where such a value may have gone astray.
+/// A text about the arguments, without values of settings, and without texts that may be such values in the wrong place.
 fn masked(text: &str, arguments: &[OsString], program: &Command) -> String {
     let arguments: Vec<_> = arguments.iter().skip(1).map(|argument| argument.to_string_lossy()).collect();
     let mut text = text.to_owned();
@@ -94,7 +94,7 @@ fn masked(text: &str, arguments: &[OsString], program: &Command) -> String {
     text
 }
 
-/// An error and its causes, without those that what stands before them has told.
+/// An error and its causes, without causes that the texts before them already contain.
 fn told(error: &anyhow::Error) -> String {
     let mut told = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -106,7 +106,7 @@ fn told(error: &anyhow::Error) -> String {
     told
 }
 
-/// Whether something was written to whom nobody reads.
+/// Whether the error is that the reader of an output has gone.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let kind = |cause: &(dyn std::error::Error + 'static)| {
         let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_told_once() {
+    fn a_cause_is_printed_once() {
         let cause = || anyhow::anyhow!("no such file");
         assert_eq!(told(&cause().context("reading it")), "reading it: no such file");
         assert_eq!(
@@ -129,7 +129,7 @@ mod tests {
         );
     }
     #[test]
-    fn a_reader_who_has_gone_changes_no_verdict() {
+    fn a_closed_pipe_changes_no_exit_code() {
         let gone = || Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
         let full = || Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
         assert!(verdict(true, Ok(())).is_ok());

@@ -8,12 +8,12 @@ use tributary_runtime::config::settings::LogFormat;
 
 use crate::logging;
 
-/// Between two lines.
+/// Time between two lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// Counts are shown after this many, so that showing costs nothing.
+/// The display is updated once per this many, so that it costs nothing.
 const SHOW_EVERY: u64 = 1_000;
 
-/// Shows how far a piece of work has come.
+/// Shows the progress of some work.
 pub struct Progress {
     label: &'static str,
     total: Option<u64>,
@@ -25,7 +25,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Progress of `total` pieces, where that is known.
+    /// Progress of `total` pieces, if known.
     pub fn new(label: &'static str, total: Option<u64>) -> Self {
         let started = Instant::now();
         let bar = (std::io::stderr().is_terminal() && logging::format() == LogFormat::Text).then(|| bar(label, total));

@@ -20,12 +20,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// Counts of identifiers and of pairs of them.
+/// Numbers of identifiers and of pairs of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Quality {
-    /// Identifiers of one person that are in a profile: those that are compared.
+    /// Identifiers of exactly one person that are in a profile: those compared.
     pub identifiers: u64,
-    /// Identifiers of profiles that the truth does not know, or gives to several people: shared ones, which belong to nobody.
+    /// Identifiers in profiles that the truth does not have, or has for several people: shared ones.
     pub of_nobody: u64,
     /// Pairs in one profile.
     pub joined: u64,
@@ -36,13 +36,13 @@ pub struct Quality {
 }
 
 impl Quality {
-    /// Compares profiles with the truth, each the identifiers of one person.
+    /// Compares profiles with the truth; each item is the identifiers of one person.
     pub fn of<I: Ord, T, U>(truth: impl IntoIterator<Item = T>, profiles: impl IntoIterator<Item = U>) -> Self
     where
         T: IntoIterator<Item = I>,
         U: IntoIterator<Item = I>,
     {
-        // By identifier its person; `None` where it has several.
+        // By identifier, its person; `None` if it has several.
         let mut person_of: BTreeMap<I, Option<usize>> = BTreeMap::new();
         for (person, identifiers) in truth.into_iter().enumerate() {
             for identifier in identifiers {
@@ -70,12 +70,12 @@ impl Quality {
         quality
     }
 
-    /// The part of the joined pairs that should be joined; 1 where none was joined.
+    /// The share of joined pairs that should be joined; 1 if none was joined.
     pub fn precision(&self) -> f64 {
         part(self.rightly_joined, self.joined)
     }
 
-    /// The part of the pairs that should be joined that were; 1 where none should be.
+    /// The share of pairs that should be joined and were; 1 if none should be.
     pub fn recall(&self) -> f64 {
         part(self.rightly_joined, self.should_be_joined)
     }

@@ -51,12 +51,12 @@ impl RawFiles {
     }
 }
 
-/// The file that is meant: `-` is standard input.
+/// The path to open: `-` is standard input.
 fn readable(file: &Path) -> PathBuf {
     if file == Path::new("-") { PathBuf::from("/dev/stdin") } else { file.to_owned() }
 }
 
-/// Reads the records of a file: NDJSON, or a table for the offline topic. Rows that are not records come as `None`; each is logged.
+/// Reads the records of a file: NDJSON, or a table for the offline topic. Invalid rows are passed as `None` and logged.
 ///
 /// # Errors
 /// When the file cannot be read, or `take` fails.
@@ -97,17 +97,17 @@ pub fn each_record(
     }
 }
 
-/// What is sent for a line that is longer than a record may be: so much of it that it is refused for its size, whatever it holds.
+/// The record for a line that is too long: as much of it as is needed to be refused for its size.
 fn stand_in(beginning: &[u8], record: &mut Vec<u8>) {
     record.clear();
     record.extend(beginning.iter().take(limits::RECORD_BYTES_MAX + 1));
-    // Where records are to be smaller than that, the beginning may look like all of a record: it ends in what is no text.
+    // If the limit is smaller, the beginning may look like a complete record: so it ends with an invalid byte.
     if let (true, Some(last)) = (record.len() <= limits::RECORD_BYTES_MAX, record.last_mut()) {
         *last = 0xff;
     }
 }
 
-/// Hands the records of files to a replay, in an order drawn from a seed where one is given, and runs it.
+/// Reads the records of files into a replay, in random order if a seed is given, and runs it.
 ///
 /// # Errors
 /// When a file cannot be read, or a stage fails.
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_in_for_a_line_is_refused_whatever_it_begins_with() {
+    fn a_line_replaced_by_a_marker_is_refused_whatever_it_begins_with() {
         let decoder = Decoder::new(&tributary_ingest::Settings::default(), &Kinds::default()).unwrap();
         let mut record = Vec::new();
         let good = br#"{"timestamp":"2022-04-13","user_id":"u"}"#;

@@ -12,7 +12,7 @@ use tributary_runtime::topic::Topic;
 use tributary_runtime::topic::framing::{Framing, can_be_framed};
 use tributary_runtime::topic::schema;
 
-/// How the rows of each topic are framed by these settings: registers what the registry does not have yet, each schema once.
+/// The framing of each topic's rows, by these settings: registers every schema that the registry does not have yet.
 ///
 /// # Errors
 /// When the registry cannot be reached, or refuses a schema.
@@ -45,7 +45,7 @@ fn client(settings: &RegistrySettings) -> Result<SrSettings, SRCError> {
     builder.set_timeout(Duration::from_millis(settings.timeout_ms.into())).build()
 }
 
-/// The id of a topic's schema, under the subject `TOPIC-value`.
+/// Registers a topic's schema under the subject `TOPIC-value`, and returns its id.
 fn register(client: &SrSettings, topic: Topic, name: &str, json: bool) -> Result<u32, SRCError> {
     let Some(schema) = schema::of(topic, json) else {
         return Err(SRCError::new("the topic has no rows", None, false));
@@ -56,7 +56,7 @@ fn register(client: &SrSettings, topic: Topic, name: &str, json: bool) -> Result
     Ok(get_schema_by_subject(client, &strategy)?.id)
 }
 
-/// What went wrong, and what to do.
+/// The error, and what to do.
 fn explained(error: &SRCError, url: &str, topic: &str) -> anyhow::Error {
     let cause = error.cause.as_deref().unwrap_or(&error.error);
     anyhow::anyhow!(

@@ -14,18 +14,18 @@ use tributary_runtime::dead_letter_limit::LiveLimits;
 use crate::global::Global;
 use crate::logging;
 
-/// Keys that take effect at once, and all keys under them.
+/// Keys that take effect without a restart, with all keys below them.
 const LIVE: [&str; 4] = ["log.level", "worker.dead_letters", "collector.rate", "collector.rate_kb"];
 
-/// How a file looked: its length, and when it was written. `None`: it cannot be seen.
+/// Length and modification time of a file; `None` if it cannot be read.
 type Look = Option<(u64, SystemTime)>;
 
-/// What of a running service can change.
+/// The parts of a running service that can change.
 #[derive(Default)]
 pub struct Live {
-    /// How much each sender may send; `None` where there is no collector.
+    /// The rate limit; `None` without a collector.
     pub rate: Option<Rate>,
-    /// How much may be refused; `None` where there are no workers.
+    /// The limits for refused records; `None` without workers.
     pub limits: Option<LiveLimits>,
 }
 
@@ -33,26 +33,26 @@ pub struct Live {
 pub struct Reload {
     global: Global,
     live: Live,
-    /// What the service runs with.
+    /// The values that the service runs with.
     running: Values,
-    /// Files that keys name, as they were when the service read them.
+    /// Files named by keys, as they were when the service read them.
     files: Vec<(&'static str, PathBuf, Look)>,
 }
 
 impl Reload {
-    /// For a service that will run with these settings, right after they were loaded.
+    /// For a service that will start with these settings; call right after they were loaded.
     pub fn new(global: Global, loaded: &Loaded<Settings>) -> Self {
         let named = files(&loaded.settings).into_iter().filter(|(_, path)| !path.as_os_str().is_empty());
         let files = named.map(|(key, path)| (key, path.to_owned(), look(path))).collect();
         Self { global, live: Live::default(), running: loaded.values.clone(), files }
     }
 
-    /// For what can change of the service, now that it runs.
+    /// For these parts of the service, after it has started.
     pub fn of(self, live: Live) -> Self {
         Self { live, ..self }
     }
 
-    /// Reads the configuration again, and applies what can be applied.
+    /// Loads the configuration again, and applies what can be applied.
     pub fn again(&mut self) {
         match self.global.loaded() {
             Ok(loaded) => self.apply(&loaded),
@@ -76,11 +76,11 @@ impl Reload {
             limits.set(settings.worker.dead_letters);
         }
         self.running.adopt(values, is_live);
-        // Whoever asked for a change sees what became of it, also where less than that is logged from now on.
+        // Logged in any case, so that the operator sees the result, even if the new level is less verbose.
         let level = settings.log.level;
         logging::set_level(if matches!(level, LogLevel::Error | LogLevel::Warn) { LogLevel::Info } else { level });
         if applied.is_empty() && waiting.is_empty() {
-            tracing::info!("SIGHUP: the configuration is as it was");
+            tracing::info!("SIGHUP: the configuration is unchanged");
         }
         if !applied.is_empty() {
             tracing::info!(keys = applied.join(", "), "SIGHUP: applied");
@@ -91,7 +91,7 @@ impl Reload {
         logging::set_level(level);
     }
 
-    /// Keys whose file is another one than it was.
+    /// Keys whose files have changed.
     fn changed_files(&self) -> impl Iterator<Item = String> {
         let changed = self.files.iter().filter(|(_, path, before)| look(path) != *before);
         changed.map(|(key, _, _)| format!("{key} (the file)"))

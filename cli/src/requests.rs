@@ -18,21 +18,21 @@ use crate::sink::{EmbeddedSink, KafkaSink, RawSink};
 use crate::source::{EmbeddedReader, KafkaReader, Next, TopicReader, WAIT};
 use crate::statement::erasures;
 
-/// Between two looks.
+/// Pause between two checks.
 const LOOK: Duration = Duration::from_secs(60);
-/// How long a thread is quiet at most.
+/// Longest sleep of the thread.
 const REST: Duration = Duration::from_secs(1);
 
-/// Whose erasure a request asks for.
+/// Which identifiers a request erases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
-    /// Those who are surely the person.
+    /// Those that are surely the person's.
     Sure,
-    /// Those whom public events alone have joined, too.
+    /// Also those that only public events have joined.
     All,
 }
 
-/// The requests that are open.
+/// The open requests.
 ///
 /// # Errors
 /// When the topic cannot be read.
@@ -51,7 +51,7 @@ pub fn open(reader: &mut dyn TopicReader) -> anyhow::Result<Vec<ErasureRequest>>
     }
 }
 
-/// Reads the topic of the settings from outside.
+/// Opens the topic in the settings for reading.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -62,10 +62,10 @@ pub fn reader(settings: &Settings) -> anyhow::Result<Box<dyn TopicReader>> {
     Ok(Box::new(KafkaReader::open(settings, Topic::ErasureRequests, true)?.to_where_it_ends_now()?))
 }
 
-/// Sends the erasures, and after them takes the request back, or what of it is done. Returns whether it is done.
+/// Sends the erasures, then deletes the request, or the finished part of it. Returns whether it is finished.
 ///
 /// # Errors
-/// When something cannot be delivered: the request stays.
+/// When something cannot be delivered; then the request stays.
 pub fn fulfil(request: &ErasureRequest, who: Who, sink: &mut dyn RawSink, pipeline: &Pipeline) -> anyhow::Result<bool> {
     let doubtful: &[Identifier] = if who == Who::All { &request.doubtful } else { &[] };
     let about: Vec<String> = request.identifiers.iter().chain(doubtful).map(Identifier::display).collect();
@@ -85,10 +85,10 @@ pub fn fulfil(request: &ErasureRequest, who: Who, sink: &mut dyn RawSink, pipeli
     Ok(done)
 }
 
-/// Looks for requests beside the workers of a service, and fulfils them where the settings say so.
+/// Starts a thread that checks for requests, and executes them if the settings say so.
 ///
 /// # Errors
-/// When the thread is refused.
+/// When the thread cannot be started.
 pub fn start(
     service: &mut Service,
     settings: &Settings,
@@ -116,7 +116,7 @@ fn run(pulse: &Pulse, settings: &Settings, pipeline: &Pipeline, log: Option<&Emb
     }
 }
 
-/// One look; returns how many requests are left.
+/// One check; returns the number of open requests.
 fn look(settings: &Settings, pipeline: &Pipeline, log: Option<&EmbeddedLog>) -> anyhow::Result<usize> {
     let mut requests = match log {
         Some(log) => open(&mut EmbeddedReader::new(log.clone(), Topic::ErasureRequests, true))?,

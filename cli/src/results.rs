@@ -10,22 +10,22 @@ use tributary_runtime::topic::Topic;
 /// Why a file of results cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
-    /// The system does not let it be read.
+    /// The system returns an error.
     #[error("{}: cannot be read: {source}", .path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A line is no row.
+    /// A line is not a row.
     #[error("{}, line {line}: {why}", .path.display())]
     Line {
         /// The file.
         path: PathBuf,
         /// Its number, from 1.
         line: u64,
-        /// What was found.
+        /// The reason.
         why: String,
     },
 }
@@ -35,7 +35,7 @@ fn path(folder: &Path, topic: Topic) -> PathBuf {
     folder.join(format!("{}.ndjson", topic.name()))
 }
 
-/// Whether a replay has left a file of a topic.
+/// Whether a replay has written the file of a topic.
 pub fn has(folder: &Path, topic: Topic) -> bool {
     path(folder, topic).is_file()
 }
@@ -43,7 +43,7 @@ pub fn has(folder: &Path, topic: Topic) -> bool {
 /// Calls `hear` with every row of a topic: the number of its line, and the row as JSON in the form of the topic.
 ///
 /// # Errors
-/// When the file cannot be read or a line is no row, and those of `hear`.
+/// When the file cannot be read or a line is not a row; errors of `hear`.
 pub fn each(folder: &Path, topic: Topic, hear: &mut dyn FnMut(u64, &[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let path = path(folder, topic);
     let failed = |source| ResultsError::Read { path: path.clone(), source };
@@ -60,11 +60,11 @@ pub fn each(folder: &Path, topic: Topic, hear: &mut dyn FnMut(u64, &[u8]) -> any
     Ok(())
 }
 
-/// A line as the topic would have it: replay writes identifiers as `kind|scope|value`.
+/// A line in the form of the topic: replay writes identifiers as `kind|scope|value`.
 fn as_of_topic(topic: Topic, line: &[u8]) -> Result<Vec<u8>, String> {
     let line = line.trim_ascii();
     if !line.starts_with(b"{") || !line.ends_with(b"}") {
-        return Err("is no JSON object, or is not whole".to_owned());
+        return Err("is not a JSON object, or is incomplete".to_owned());
     }
     if !matches!(topic, Topic::Profiles | Topic::Accounts) {
         return Ok(line.to_vec());
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_ends_in_the_middle_of_a_line_is_told_of() {
+    fn a_file_that_ends_within_a_line_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("spend.ndjson"), "{\"spend_id\": \"1\"}\n{\"spend_id\":").unwrap();
         let mut rows = 0;

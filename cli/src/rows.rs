@@ -27,10 +27,10 @@ use look::{Look, look};
 pub use mapping::Mapping;
 use text::{BadRow, Preamble, TextRows};
 
-/// How the names of workbooks end.
+/// File extensions of workbooks.
 const WORKBOOKS: &[&str] = &["xlsx", "xlsm"];
 
-/// A file that is no table at all.
+/// Why a file cannot be read as a table.
 #[derive(Debug, thiserror::Error)]
 pub enum RowsError {
     /// It cannot be read.
@@ -38,55 +38,55 @@ pub enum RowsError {
     Read {
         /// Its path.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// It is none of the encodings that are recognised, or has too few characters to tell which.
-    #[error("{}: is neither UTF-8 nor UTF-16, and what it has of other characters fits none or several of GBK, Big5, Shift JIS, EUC-JP, EUC-KR and Windows-1252; name the encoding with `import --encoding`, or save the file as UTF-8", .0.display())]
+    /// The encoding is not one of those recognised, or there are too few characters to decide.
+    #[error("{}: is neither UTF-8 nor UTF-16, and its other characters fit none or several of GBK, Big5, Shift JIS, EUC-JP, EUC-KR and Windows-1252; name the encoding with `import --encoding`, or save the file as UTF-8", .0.display())]
     Encoding(PathBuf),
-    /// Its header cannot be used.
+    /// Its header is invalid.
     #[error("{}:{line}: {problem}", .path.display())]
     Header {
         /// Its path.
         path: PathBuf,
         /// The header's line.
         line: u64,
-        /// What is wrong.
+        /// The error.
         problem: String,
     },
 }
 
-/// What is wrong with a row; never holds the cell's content.
+/// An error in a row; never contains the content of a cell.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct RowProblem {
     /// The line in the file, from 1.
     pub line: u64,
-    /// The column; empty where the row as a whole is at fault.
+    /// The column; empty for the row as a whole.
     pub column: String,
-    /// What is wrong.
+    /// The error.
     pub reason: String,
 }
 
-/// A row: its line and native record, or what is wrong.
+/// A row: its line and native record, or its error.
 pub type Row = Result<(u64, String), RowProblem>;
 
-/// What is not detected but declared.
+/// Options that are declared instead of detected.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Declared {
     /// The text's encoding.
     pub encoding: Option<&'static Encoding>,
-    /// What delimits cells.
+    /// The delimiter of cells.
     pub delimiter: Option<u8>,
-    /// The worksheet; the first with a header that is known, if none.
+    /// The worksheet; if none, the first with a known header.
     pub sheet: Option<String>,
-    /// Whose export it is.
+    /// The format of a cost export.
     pub format: Option<Format>,
-    /// Which columns are which fields.
+    /// The mapping of columns to fields.
     pub mapping: Mapping,
 }
 
 impl Declared {
-    /// What such a file does not have: declared of it, it would have no effect.
+    /// The first option that does not apply to such a file, and would have no effect.
     pub fn unused(&self, file: &Path) -> Option<&'static str> {
         let is_workbook = has_extension(file, WORKBOOKS);
         match (is_workbook, &self.sheet, self.encoding, self.delimiter) {
@@ -97,7 +97,7 @@ impl Declared {
         }
     }
 
-    /// The fields of a header's columns, the mapping by which, and the columns of a known export.
+    /// The fields of a header's columns, the mapping used, and the columns of a known export.
     fn names(&self, header: &[String]) -> Result<(Vec<String>, Mapping, Option<Opened>), String> {
         match &self.format {
             None => {
@@ -117,7 +117,7 @@ enum Content {
         encoding: &'static Encoding,
         preamble: Preamble,
     },
-    /// A sheet of a workbook; while it is looked for, none.
+    /// A sheet of a workbook; `None` while it is being looked for.
     Sheet {
         name: Option<String>,
     },
@@ -136,34 +136,34 @@ impl Content {
 /// The rows of a table.
 pub struct Rows {
     path: PathBuf,
-    /// The text, where it is no file.
+    /// The text, if it is not a file.
     given: Option<Arc<[u8]>>,
     content: Content,
     declared: Declared,
-    /// How many rows stand before the header.
+    /// The number of rows before the header.
     before: usize,
-    /// What was found and not declared, in words.
+    /// What was detected, in words.
     told: Vec<String>,
     /// Which sheets are not read, in words.
     unread: Vec<String>,
-    /// The file's columns, where it is an export of a known format.
+    /// The file's columns, if it is an export of a known format.
     opened: Option<Opened>,
-    /// The names of the file's own header.
+    /// The names in the file's own header.
     header: Vec<String>,
     columns: CsvRows,
     count: u64,
 }
 
 impl Rows {
-    /// Opens a table and looks through it.
+    /// Opens a table and surveys it.
     ///
     /// # Errors
-    /// When the file cannot be read, or its encoding or header not be used.
+    /// When the file cannot be read, or its encoding or header is invalid.
     pub fn open(path: &Path, decoder: &Decoder) -> anyhow::Result<Self> {
         Self::open_as(path, decoder, Declared::default())
     }
 
-    /// Opens a table of which something is declared.
+    /// Opens a table with declared options.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -171,10 +171,10 @@ impl Rows {
         Self::look_through(path, None, decoder, declared)
     }
 
-    /// Looks through a text. The path is for what is said of it.
+    /// Surveys a text. The path is used in messages.
     ///
     /// # Errors
-    /// When the header cannot be used.
+    /// When the header is invalid.
     pub fn of_text(path: &Path, text: String, decoder: &Decoder) -> anyhow::Result<Self> {
         Self::look_through(path, Some(text.into_bytes().into()), decoder, Declared::default())
     }
@@ -211,7 +211,7 @@ impl Rows {
         Ok(rows)
     }
 
-    /// Reads the header, and looks through the rows behind it.
+    /// Reads the header, and surveys the rows after it.
     fn read_header(&mut self, decoder: &Decoder) -> anyhow::Result<()> {
         let Self { path, declared, content, before, .. } = &*self;
         let mut found: Option<(Vec<String>, Mapping, Option<Opened>, CsvRows)> = None;
@@ -250,22 +250,22 @@ impl Rows {
         Ok(())
     }
 
-    /// What was found and not declared, in words: the encoding, the sheet, the header's line.
+    /// What was detected, in words: the encoding, the sheet, the header's line.
     pub fn told(&self) -> &[String] {
         &self.told
     }
 
-    /// Which sheets of a workbook have rows and are not read, in words: none where a sheet is named.
+    /// Which sheets of a workbook have rows and are not read, in words; empty if a sheet was named.
     pub fn unread(&self) -> &[String] {
         &self.unread
     }
 
-    /// How many rows there are, without the header.
+    /// The number of rows, without the header.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The columns that a native record does not have: they travel along and have no effect.
+    /// The columns that are not fields of a native record: they are kept and have no effect.
     pub fn unknown_columns(&self) -> impl Iterator<Item = &str> {
         self.columns.unknown_columns().map(|name| self.in_file(name))
     }
@@ -273,7 +273,7 @@ impl Rows {
     /// Calls `take` with every row, in order.
     ///
     /// # Errors
-    /// When the file cannot be read, and those of `take`.
+    /// When the file cannot be read; errors of `take`.
     pub fn each(&self, take: &mut dyn FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let mut at = 0;
         let mut cells_of_row: Vec<String> = Vec::new();
@@ -284,7 +284,7 @@ impl Rows {
             }
             match row {
                 Ok((line, cells)) => match &self.opened {
-                    // Sums are no rows.
+                    // Rows of sums are skipped.
                     Some(opened) => opened.row(cells).map_or(Ok(()), |row| take(self.written(line, &row))),
                     None => take(self.record(line, cells, &mut cells_of_row)),
                 },
@@ -299,7 +299,7 @@ impl Rows {
         if let (Content::Sheet { .. }, true) =
             (&self.content, row.iter().skip(self.header.len()).all(|cell| cell.trim().is_empty()))
         {
-            // A sheet leaves out the empty cells at a row's end, and has some where a column was emptied.
+            // A sheet omits empty cells at a row's end, and may have extra ones where a column was cleared.
             row.resize(self.header.len(), String::new());
         }
         if self.declared.encoding.is_some() && row.iter().any(|cell| cell.contains(char::REPLACEMENT_CHARACTER)) {
@@ -316,13 +316,13 @@ impl Rows {
         self.columns.record(row.iter()).map(|record| (line, record)).map_err(|rejection| self.problem(line, rejection))
     }
 
-    /// What ingest says of a row, with the file's own name of the column.
+    /// An error of ingest, with the file's own name of the column.
     pub fn problem(&self, line: u64, rejection: Rejection) -> RowProblem {
         let column = self.in_file(self.columns.column_of(&rejection.field)).to_owned();
         RowProblem { line, column, reason: format!("{}: {}", rejection.reason, rejection.detail) }
     }
 
-    /// The file's name of a column that ingest knows by its mapped name.
+    /// The file's name of a column, given its mapped name.
     fn in_file<'a>(&'a self, name: &'a str) -> &'a str {
         let at = match &self.opened {
             Some(opened) => opened.place(name),
@@ -335,7 +335,7 @@ impl Rows {
     }
 }
 
-/// A row's line with its cells, or with what is wrong.
+/// A row's line with its cells, or with its error.
 type RawRow<'a> = Result<(u64, &'a [String]), (u64, String)>;
 
 fn each_row(
@@ -381,7 +381,7 @@ fn has_extension(file: &Path, extensions: &[&str]) -> bool {
     extension.is_some_and(|found| extensions.iter().any(|known| known.eq_ignore_ascii_case(found)))
 }
 
-/// Whether a file's name says that it is a table.
+/// Whether a file is a table, by its name.
 pub fn is_table(file: &Path) -> bool {
     has_extension(file, &["csv", "tsv", "txt"]) || has_extension(file, WORKBOOKS)
 }

@@ -15,10 +15,10 @@ use crate::global::Global;
 use crate::outcome::Usage;
 use crate::table;
 
-/// How often the workers are looked at.
+/// How often the workers are checked.
 pub const LOOK: Duration = Duration::from_millis(50);
 
-/// Serves health alone, where that is wanted.
+/// Serves health checks on their own address, if one is configured.
 pub fn serve_probes(settings: &Settings, service: &Service) -> anyhow::Result<()> {
     if let Some(address) = settings.http.probes {
         let address = http::serve_probes(address, service.health(), &settings.service_name())?;
@@ -27,11 +27,11 @@ pub fn serve_probes(settings: &Settings, service: &Service) -> anyhow::Result<()
     Ok(())
 }
 
-/// Stops what runs, and prints what each worker has done where that was asked for.
+/// Stops the service, and prints the work of each worker if requested.
 pub fn end(service: Service, global: &Global) -> anyhow::Result<()> {
     let health = service.health();
     service.stop().map_err(|error| match error {
-        // Started again with the same configuration it would stop again.
+        // A usage error, because a restart with the same configuration would stop again.
         WorkerError::Settings(_) | WorkerError::State { source: StateError::Newer(_), .. } => Usage(error.to_string()).into(),
         error => anyhow::Error::from(error),
     })?;
@@ -42,7 +42,7 @@ pub fn end(service: Service, global: &Global) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts the collector beside the stages that the service runs. Returns how much each sender may send.
+/// Starts the collector beside the stages of the service. Returns the rate limit.
 ///
 /// # Errors
 /// When nobody could send, the address cannot be listened on, or a client refuses its configuration.

@@ -4,7 +4,7 @@ use tributary_pipeline::settings::Settings;
 use tributary_pipeline::stages::StageName;
 use tributary_runtime::config::memory::MemoryBudget;
 
-/// The workers of a stage.
+/// The number of workers of a stage.
 pub fn threads(settings: &Settings, stage: StageName) -> u32 {
     let threads = settings.worker.threads;
     match stage {
@@ -14,13 +14,13 @@ pub fn threads(settings: &Settings, stage: StageName) -> u32 {
     }
 }
 
-/// What the workers of these stages may take of the memory.
+/// The memory budget of the workers of these stages.
 pub fn memory(settings: &Settings, stages: &[StageName]) -> MemoryBudget {
     let workers = |keeping: bool| {
         let counted = stages.iter().filter(|stage| !keeping || stage.log().changelog.is_some());
         counted.map(|stage| threads(settings, *stage) as usize).sum()
     };
-    // What a collector may hold is set apart.
+    // The memory of a collector is subtracted.
     let of_collector = if settings.collects() { settings.collector.queue_mb } else { 0 };
     MemoryBudget::of(settings.worker.process_mb().saturating_sub(of_collector), workers(false), workers(true))
 }

@@ -6,24 +6,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a SIGHUP does.
+/// The action on SIGHUP.
 #[derive(Default)]
 struct Hangup {
     act: Option<Box<dyn FnMut() + Send>>,
-    /// Whether one came before that was known.
+    /// Whether one arrived before the action was set.
     waits: bool,
 }
 
-/// Watches the signals of this process, on a thread of its own.
+/// Handles the signals of this process, on a thread of its own.
 pub struct Signals {
     hangup: Arc<Mutex<Hangup>>,
 }
 
 impl Signals {
-    /// Sets the flag on SIGINT and SIGTERM; a second one ends the process at once.
+    /// Sets the flag on SIGINT and SIGTERM; a second signal ends the process at once.
     ///
     /// # Errors
-    /// When the system refuses a handler or the thread.
+    /// When a handler or the thread cannot be installed.
     pub fn watch(stop: Arc<AtomicBool>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let hangup = Arc::new(Mutex::new(Hangup::default()));
@@ -39,7 +39,7 @@ impl Signals {
         Ok(Self { hangup })
     }
 
-    /// Says what a SIGHUP does. If one has come already, it is done now.
+    /// Sets the action on SIGHUP. If one has arrived already, the action runs now.
     pub fn on_hangup(&self, act: impl FnMut() + Send + 'static) {
         let mut hangup = lock(&self.hangup);
         hangup.act = Some(Box::new(act));

@@ -19,9 +19,9 @@ use tributary_runtime::topic::Topic;
 
 use crate::state;
 
-/// The longest wait for the brokers to take what was sent.
+/// Longest wait for the brokers to store what was sent.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
-/// Between two tries while the producer's queue is full.
+/// Pause between two attempts while the producer's queue is full.
 const QUEUE_FULL_WAIT: Duration = Duration::from_millis(5);
 
 /// Why raw records cannot be sent.
@@ -35,24 +35,24 @@ pub enum SinkError {
     Refused {
         /// The topic's name.
         topic: String,
-        /// What the client says.
+        /// The error of the client.
         source: KafkaError,
     },
-    /// Records were accepted by the producer and not by the brokers.
+    /// Records were accepted by the producer but not by the brokers.
     #[error("{count} records were not delivered; the first because: {first}")]
     Undelivered {
-        /// How many.
+        /// Their number.
         count: u64,
-        /// What the broker said of the first.
+        /// The error of the first.
         first: String,
     },
-    /// The brokers did not take everything in time.
+    /// The brokers did not store everything in time.
     #[error("the brokers did not take all records within {} s: {why}; check kafka.brokers and [kafka.security]", FLUSH_TIMEOUT.as_secs())]
     Flush {
-        /// What the client says.
+        /// The error of the client.
         why: String,
     },
-    /// A transaction was refused, or its outcome is not known.
+    /// A transaction failed, or its outcome is unknown.
     #[error(
         "the transaction {name} failed: {why}; the same command goes on where it was. It takes Write and Describe on this transactional id, \
          and Read on the group of the same name"
@@ -60,7 +60,7 @@ pub enum SinkError {
     Transaction {
         /// The transactional id, and the group's name.
         name: String,
-        /// What the client says.
+        /// The error of the client.
         why: String,
     },
     /// The embedded log failed.
@@ -68,7 +68,7 @@ pub enum SinkError {
     Embedded(String),
 }
 
-/// A place that raw records are sent to.
+/// A target for raw records.
 ///
 /// ```
 /// use tributary_cli::sink::{RawSink, SinkError};
@@ -91,19 +91,19 @@ pub enum SinkError {
 /// # Ok::<(), SinkError>(())
 /// ```
 pub trait RawSink {
-    /// Sends a record; waits while there is no room. An empty key is none.
+    /// Sends a record; waits if there is no space. An empty key means no key.
     ///
     /// # Errors
     /// When the record is refused, or an earlier one was not delivered.
     fn send(&mut self, topic: Topic, key: &[u8], value: &[u8], timestamp_ms: i64) -> Result<(), SinkError>;
 
-    /// Takes back what stands under a key of a compacted topic.
+    /// Writes a tombstone for a key of a compacted topic.
     ///
     /// # Errors
     /// As [`Self::send`].
     fn unpublish(&mut self, topic: Topic, key: &[u8]) -> Result<(), SinkError>;
 
-    /// Waits until everything that was sent is stored.
+    /// Waits until everything sent is stored.
     ///
     /// # Errors
     /// When something was not stored.
@@ -122,7 +122,7 @@ pub fn open(settings: &Settings) -> Result<Box<dyn RawSink>, SinkError> {
     Ok(Box::new(KafkaSink::open(settings)?))
 }
 
-/// Counts what the brokers did not take.
+/// Counts records that the brokers did not store.
 #[derive(Default)]
 pub(crate) struct Deliveries {
     failed: AtomicU64,
@@ -135,12 +135,12 @@ impl Deliveries {
         Self { connection_errors: ConnectionErrors::of(config), ..Self::default() }
     }
 
-    /// An error, with what the client has complained of.
+    /// An error, with the client's last connection error.
     pub fn explain(&self, error: &KafkaError) -> String {
         self.connection_errors.explain(error)
     }
 
-    /// Whether all went well so far.
+    /// Whether everything was delivered so far.
     pub fn check(&self) -> Result<(), SinkError> {
         match self.failed.load(Ordering::Acquire) {
             0 => Ok(()),
@@ -171,14 +171,14 @@ impl ProducerContext for Deliveries {
     }
 }
 
-/// An ordinary, idempotent producer to Kafka's raw topics.
+/// An idempotent producer for Kafka's raw topics, without transactions.
 pub struct KafkaSink {
     producer: ThreadedProducer<Deliveries>,
     names: Vec<(Topic, String)>,
 }
 
 impl KafkaSink {
-    /// A producer to the brokers of the settings.
+    /// A producer for the brokers in the settings.
     ///
     /// # Errors
     /// When the client refuses its configuration.
@@ -193,7 +193,7 @@ impl KafkaSink {
     }
 }
 
-/// What every producer of raw records is configured with.
+/// The properties of every producer of raw records.
 pub(crate) fn producer_config(settings: &Settings) -> ClientConfig {
     let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
     config.set("enable.idempotence", "true").set("partitioner", "murmur2_random");
@@ -211,7 +211,7 @@ pub(crate) fn names(settings: &Settings) -> Vec<(Topic, String)> {
     Topic::ALL.map(|topic| (topic, settings.topics.name(topic))).to_vec()
 }
 
-/// Hands a record to a producer; waits while its queue is full. An empty key is none.
+/// Gives a record to a producer; waits while its queue is full. An empty key means no key.
 pub(crate) fn produce(
     producer: &ThreadedProducer<Deliveries>,
     name: &str,
@@ -250,7 +250,7 @@ impl RawSink for KafkaSink {
     }
 }
 
-/// Records are written to the embedded log this many, or this many bytes, at a time.
+/// Most records, and most bytes, per write to the embedded log.
 pub(crate) const EMBEDDED_BATCH: usize = 1_000;
 pub(crate) const EMBEDDED_BATCH_BYTES: usize = 8 << 20;
 
@@ -259,12 +259,12 @@ pub struct EmbeddedSink {
     log: EmbeddedLog,
     waiting: Vec<(Output, i64)>,
     waiting_bytes: usize,
-    /// Counts writes: records without a key go to the partitions in turn.
+    /// Counts writes, so that records without a key go to the partitions in turn.
     writes: u32,
 }
 
 impl EmbeddedSink {
-    /// Sends to this log.
+    /// Writes to this log.
     pub fn new(log: EmbeddedLog) -> Self {
         Self { log, waiting: Vec::with_capacity(EMBEDDED_BATCH), waiting_bytes: 0, writes: 0 }
     }

@@ -14,9 +14,9 @@ use tributary_runtime::kafka::{ConnectionErrors, explain, group_name};
 use tributary_runtime::log::StageLog;
 use tributary_runtime::topic::Topic;
 
-/// How long one look waits.
+/// How long one read waits.
 pub(crate) const WAIT: Duration = Duration::from_millis(200);
-/// How long a question waits for its answer.
+/// Timeout of requests for metadata.
 pub(crate) const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a topic cannot be read.
@@ -33,7 +33,7 @@ pub enum SourceError {
     Unreachable {
         /// The topic's name.
         topic: String,
-        /// What the client says.
+        /// The error of the client.
         why: String,
     },
     /// Reading failed.
@@ -41,7 +41,7 @@ pub enum SourceError {
     Read {
         /// The topic's name.
         topic: String,
-        /// What the client says.
+        /// The error of the client.
         source: KafkaError,
     },
     /// The embedded log failed.
@@ -56,26 +56,26 @@ pub struct Found {
     pub partition: u32,
     /// Its offset.
     pub offset: u64,
-    /// Its timestamp, milliseconds since 1970-01-01 UTC; 0 where it has none.
+    /// Its timestamp, milliseconds since 1970-01-01 UTC; 0 if it has none.
     pub timestamp_ms: i64,
-    /// Its key; empty where it has none.
+    /// Its key; empty if it has none.
     pub key: Vec<u8>,
     /// Its value; `None` for a tombstone.
     pub value: Option<Vec<u8>>,
 }
 
-/// What the next look gave.
+/// The result of a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// A record.
     Record(Found),
     /// Nothing yet.
     Idle,
-    /// Nothing, and every partition has been read to where its end was.
+    /// Nothing; every partition was read to its end.
     End,
 }
 
-/// A topic that is read from the outside: only what is committed, moving nobody's position.
+/// Reads a topic without changing any consumer group: committed records only.
 ///
 /// ```
 /// use std::time::Duration;
@@ -101,21 +101,21 @@ pub trait TopicReader {
     fn next(&mut self, wait: Duration) -> Result<Next, SourceError>;
 }
 
-/// A consumer that belongs to no group and commits nothing.
+/// A consumer without a group, which commits nothing.
 pub(crate) fn outsider(
     settings: &Settings,
     isolation: &str,
     reset: &str,
 ) -> Result<BaseConsumer<ConnectionErrors>, SourceError> {
     let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
-    // The client asks for a group even where none is joined.
+    // The client requires a group id even if no group is joined.
     config.set("group.id", format!("{}-outside", settings.kafka.group_prefix));
     config.set("enable.auto.commit", "false").set("enable.partition.eof", "true").set("allow.auto.create.topics", "false");
     config.set("isolation.level", isolation).set("auto.offset.reset", reset);
     config.create_with_context(ConnectionErrors::of(&config)).map_err(SourceError::Configure)
 }
 
-/// Opens a topic at its first record, or behind its last.
+/// Opens a topic at its first record, or after its last.
 ///
 /// # Errors
 /// When it cannot be opened.
@@ -128,7 +128,7 @@ pub fn open(settings: &Settings, topic: Topic, from_beginning: bool) -> Result<B
     Ok(Box::new(KafkaReader::open(settings, topic, from_beginning)?))
 }
 
-/// Opens a topic at its first record, to be read to where it ends now: of a transaction all or none of a partition.
+/// Opens a topic at its first record, to be read to its current end. Of a transaction, a partition gives all records or none.
 ///
 /// # Errors
 /// When it cannot be opened.
@@ -139,18 +139,18 @@ pub fn open_whole(settings: &Settings, topic: Topic) -> Result<Box<dyn TopicRead
     Ok(Box::new(KafkaReader::open(settings, topic, true)?.to_where_it_ends_now()?))
 }
 
-/// Calls `hear` with every record of a topic that is there now, and with none that is written meanwhile.
+/// Calls `hear` with every record now in a topic, and none that is written meanwhile.
 ///
 /// # Errors
-/// When it cannot be read, and those of `hear`.
+/// When it cannot be read; errors of `hear`.
 pub fn each(settings: &Settings, topic: Topic, hear: &mut dyn FnMut(Found) -> anyhow::Result<()>) -> anyhow::Result<()> {
     read_whole(&mut *open_whole(settings, topic)?, topic, hear)
 }
 
-/// Calls `hear` with every record of a topic that [`open_whole`] has opened.
+/// Calls `hear` with every record of a topic opened with [`open_whole`].
 ///
 /// # Errors
-/// When it cannot be read, and those of `hear`.
+/// When it cannot be read; errors of `hear`.
 pub fn read_whole(
     reader: &mut dyn TopicReader,
     topic: Topic,
@@ -168,11 +168,11 @@ pub fn read_whole(
     }
 }
 
-/// Per input topic and partition of a stage: the offset of the next record it will read; partitions of which it has read nothing may be
+/// By input topic and partition of a stage, the offset of the next record it will read. Partitions of which it has read nothing may be
 /// missing.
 ///
 /// # Errors
-/// When the log cannot be asked.
+/// When the log does not answer.
 pub fn committed(settings: &Settings, stage: StageLog) -> anyhow::Result<BTreeMap<(Topic, u32), u64>> {
     if settings.kafka.is_embedded() {
         return committed_of_log(&EmbeddedLog::open_read_only(&settings.state.folder_of_log())?, &stage);
@@ -198,7 +198,7 @@ pub fn committed(settings: &Settings, stage: StageLog) -> anyhow::Result<BTreeMa
     Ok(committed)
 }
 
-/// What a group has committed. A group whose coordinator has only just been found, or is moving, is asked again.
+/// The committed offsets of a group. Retries while its coordinator is unknown or moving.
 pub(crate) fn offsets_of_group(
     consumer: &BaseConsumer<ConnectionErrors>,
     list: &TopicPartitionList,
@@ -219,7 +219,7 @@ pub(crate) fn offsets_of_group(
     }
 }
 
-/// What [`committed`] tells, of an embedded log.
+/// [`committed`] for an embedded log.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -257,14 +257,14 @@ pub(crate) fn ask(consumer: &BaseConsumer<ConnectionErrors>, topic: &str) -> Res
 pub struct KafkaReader {
     consumer: BaseConsumer<ConnectionErrors>,
     topic: String,
-    /// Per partition: whether its end was reached.
+    /// By partition, whether its end was reached.
     ended: Vec<bool>,
-    /// Per partition: records from here on are not looked at.
+    /// By partition, the offset from which records are not read.
     until: Vec<i64>,
 }
 
 impl KafkaReader {
-    /// Opens a topic at its first record, or behind its last.
+    /// Opens a topic at its first record, or after its last.
     ///
     /// # Errors
     /// When the brokers cannot be reached or the topic does not exist.
@@ -272,7 +272,7 @@ impl KafkaReader {
         Self::open_isolated(settings, topic, from_beginning, "read_committed")
     }
 
-    /// Opens a topic at its first record, with what is not committed and what was aborted.
+    /// Opens a topic at its first record, including uncommitted and aborted records.
     ///
     /// # Errors
     /// When the brokers cannot be reached or the topic does not exist.
@@ -299,10 +299,10 @@ impl KafkaReader {
         Ok(Self { consumer, topic, ended: vec![false; partitions], until: vec![i64::MAX; partitions] })
     }
 
-    /// Reads no further than to where committed records end now.
+    /// Reads only up to the current end of committed records.
     ///
     /// # Errors
-    /// When the brokers do not tell.
+    /// When the brokers do not answer.
     pub fn to_where_it_ends_now(mut self) -> Result<Self, SourceError> {
         for (at, (until, ended)) in (0..).zip(self.until.iter_mut().zip(&mut self.ended)) {
             let watermarks = self.consumer.fetch_watermarks(&self.topic, at, METADATA_TIMEOUT);
@@ -312,7 +312,7 @@ impl KafkaReader {
         Ok(self)
     }
 
-    /// Whether a record is to be looked at; notes whether more of its partition are.
+    /// Whether a record is to be read; notes whether its partition is finished.
     fn admits(&mut self, partition: i32, offset: i64) -> bool {
         let until = usize::try_from(partition).ok().and_then(|at| self.until.get(at)).copied().unwrap_or(i64::MAX);
         self.mark(partition, offset >= until.saturating_sub(1));
@@ -356,20 +356,20 @@ impl TopicReader for KafkaReader {
     }
 }
 
-/// Records are read from the embedded log this many at a time.
+/// Records per read from the embedded log.
 const EMBEDDED_BATCH: usize = 1_000;
 
-/// A topic of the embedded log as it stood when it was opened; another process may be writing to it.
+/// A topic of the embedded log as of the opening; another process may be writing to it.
 pub struct EmbeddedReader {
     log: EmbeddedLog,
     topic: Topic,
-    /// Per partition: the offset of the next record.
+    /// By partition, the offset of the next record.
     next: Vec<u64>,
     waiting: VecDeque<Found>,
 }
 
 impl EmbeddedReader {
-    /// Opens a topic at its first record, or behind its last.
+    /// Opens a topic at its first record, or after its last.
     pub fn new(log: EmbeddedLog, topic: Topic, from_beginning: bool) -> Self {
         let start = |partition| if from_beginning { 0 } else { log.end(topic, partition) };
         let next = (0..log.partitions()).map(start).collect();

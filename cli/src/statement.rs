@@ -17,14 +17,14 @@ use crate::sink::{self, RawSink, SinkError};
 #[derive(Debug)]
 pub struct Statement {
     record: String,
-    /// What ingest will make of it.
+    /// The event that ingest will make of it.
     pub event: Event,
 }
 
-/// A statement of a kind about identifiers, as of a time (RFC 3339, or local in `ingest.time_zone`; now where none is given).
+/// A statement of this kind about identifiers, as of a time (RFC 3339, or local in `ingest.time_zone`; default: now).
 ///
 /// # Errors
-/// When an identifier or the time cannot be read, or the statement makes no sense. Never holds a value.
+/// When an identifier or the time cannot be read, or ingest would refuse it. The text never contains a value.
 pub fn statement(kind: &str, about: &[String], at: Option<&str>, pipeline: &Pipeline) -> anyhow::Result<Statement> {
     let mut fields: Map<String, Value> = Map::new();
     for text in about {
@@ -36,7 +36,7 @@ pub fn statement(kind: &str, about: &[String], at: Option<&str>, pipeline: &Pipe
         }
     }
     fields.insert("kind".into(), kind.into());
-    // Who can write here has a secret, whatever the topic's other records come from.
+    // Whoever can write to this topic has a secret, whatever the default trust of the topic is.
     fields.insert(TRUST_FIELD.into(), Trust::Trusted.name().into());
     fields.insert("timestamp".into(), at.map_or_else(now, str::to_owned).into());
     let record = Value::Object(fields).to_string();
@@ -46,11 +46,12 @@ pub fn statement(kind: &str, about: &[String], at: Option<&str>, pipeline: &Pipe
     if let Some(rejection) = rejection {
         return Err(Usage(rejection.detail).into());
     }
-    let event = decoded.events.pop().ok_or_else(|| Usage("nobody is named by that".into()))?;
+    let event = decoded.events.pop().ok_or_else(|| Usage("that names no identifier".into()))?;
     Ok(Statement { record, event })
 }
 
-/// An erasure of identifiers, however many: as many statements as there are fields for them. Never one without the other.
+/// Erasures of any number of identifiers: as many statements as needed, because a record has one field per kind. All are checked before any
+/// is returned.
 ///
 /// # Errors
 /// As [`statement`].
@@ -70,7 +71,7 @@ impl Statement {
         Ok(sink.flush()?)
     }
 
-    /// The same to a sink that is open; it is not flushed.
+    /// Sends it to an open sink, without a flush.
     ///
     /// # Errors
     /// When it is refused.
@@ -79,7 +80,7 @@ impl Statement {
     }
 }
 
-/// The field of the native record for an identifier, and what to write there.
+/// The field of the native record for an identifier, and its value there.
 fn field_of(identifier: &Identifier) -> (String, String) {
     let Identifier { kind: of, scope, value } = identifier;
     let field = if of == kind::CRM_ACCOUNT { "account" } else { of };

@@ -22,22 +22,22 @@ fn stdout() -> Stdout {
     io::stdout()
 }
 
-/// Whether a person reads it.
+/// Whether it is a terminal.
 pub fn is_terminal() -> bool {
     stdout().is_terminal()
 }
 
-/// Whether the reader was seen to have gone.
+/// Whether a write has shown that the reader has gone.
 pub fn reader_has_gone() -> bool {
     GONE.load(Ordering::Relaxed)
 }
 
-/// Standard output for text and JSON: what a terminal would obey is [made visible](crate::visible).
+/// Standard output for text and JSON: control characters are [made visible](crate::visible).
 pub fn text() -> Visible<Out> {
     Visible::new(out())
 }
 
-/// Standard output for records as they are: only on a terminal they are made visible.
+/// Standard output for records: control characters are made visible only on a terminal.
 pub fn records() -> Box<dyn Write> {
     if is_terminal() { Box::new(text()) } else { Box::new(out()) }
 }
@@ -50,7 +50,7 @@ pub fn line(text: Arguments<'_>) -> io::Result<()> {
     writeln!(out(), "{}", visible(&text.to_string()))
 }
 
-/// `println!` that does not panic: returns what came of it.
+/// `println!` that does not panic, but returns an error.
 macro_rules! outln {
     ($($text:tt)*) => { $crate::stdout::line(format_args!($($text)*)) };
 }

@@ -16,7 +16,7 @@ pub fn table(titles: &[&str]) -> Table {
     table
 }
 
-/// A table whose long texts are broken to the width of the terminal, or to 160 columns where there is none.
+/// A table whose long texts are wrapped to the width of the terminal, or to 160 columns if there is none.
 pub fn wrapped(titles: &[&str]) -> Table {
     let mut table = table(titles);
     let columns = console::Term::stdout().size_checked().map_or(160, |(_, columns)| columns.max(80));
@@ -48,7 +48,7 @@ pub fn percent(weight_nano: i64) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
-/// A number's digits with thousands apart.
+/// A number's digits with thousands separated.
 pub fn grouped(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

@@ -19,18 +19,18 @@ use tributary_runtime::stage::Record;
 use tributary_runtime::topic::{Topic, TopicNames};
 use tributary_runtime::trace::{TraceContext, Tracer};
 
-/// How long an export may take.
+/// Timeout of an export.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the last spans may take when the process ends.
+/// Timeout of the last export when the process ends.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where the spans of a process go.
+/// Exports the spans of a process.
 pub struct Export {
     provider: SdkTracerProvider,
 }
 
 impl Export {
-    /// As the settings say; `None` where nothing is traced.
+    /// From the settings; `None` if traces are off.
     ///
     /// # Errors
     /// When the endpoint cannot be used.
@@ -61,7 +61,7 @@ impl Export {
         Ok(Some(Self { provider }))
     }
 
-    /// Records the spans of a worker of this stage. Topics have these names.
+    /// A tracer for a worker of this stage. `topics` gives the names for spans.
     pub fn tracer(&self, stage: &'static str, topics: Arc<TopicNames>) -> Box<dyn Tracer> {
         Box::new(StageTracer { tracer: self.provider.tracer("tributary"), stage, topics, open: Vec::new() })
     }
@@ -85,14 +85,14 @@ struct StageTracer {
 
 impl Tracer for StageTracer {
     fn begin(&mut self, record: &Record<'_>, parent: Option<TraceContext>) -> Option<TraceContext> {
-        // Between stages a record is traced only if what caused it was.
+        // Between stages, a record is traced only if its cause was.
         if parent.is_none() && !Topic::RAW.contains(&record.topic) {
             return None;
         }
         let around = parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(remote(parent)));
         let builder = SpanBuilder::from_name(self.stage).with_kind(SpanKind::Consumer);
         let mut span = self.tracer.build_with_context(builder, &around);
-        // Most records are not sampled: what is only shown is made for those that are.
+        // Most records are not sampled: attributes are built only for those that are.
         if !span.span_context().is_sampled() {
             return None;
         }

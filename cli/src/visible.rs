@@ -7,13 +7,13 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-/// Whether a terminal, or who reads it, would take a character for something else than a character.
+/// Whether a terminal or a reader could misinterpret a character: control and bidirectional characters.
 fn is_unsafe(mark: char) -> bool {
     let turns_words = matches!(mark, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     (mark.is_control() && !matches!(mark, '\n' | '\t')) || turns_words || matches!(mark, '\u{2028}' | '\u{2029}')
 }
 
-/// The text with everything visible; line ends and tabs stay.
+/// The text with such characters escaped; line ends and tabs stay.
 pub fn visible(text: &str) -> Cow<'_, str> {
     shown(text, false)
 }
@@ -32,7 +32,7 @@ fn shown(text: &str, styled: bool) -> Cow<'_, str> {
             continue;
         }
         if is_unsafe(mark) {
-            // A `String` takes what is written.
+            // Writing to a String cannot fail.
             let _ = write!(out, "\\u{:04x}", u32::from(mark));
         } else {
             out.push(mark);
@@ -42,19 +42,19 @@ fn shown(text: &str, styled: bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The length of a sequence that only sets colours, at the beginning of a text.
+/// The length of a colour sequence at the beginning of a text.
 fn style(text: &str) -> Option<usize> {
     let parameters = text.strip_prefix("\u{1b}[")?;
     let end = parameters.find(|mark: char| !mark.is_ascii_digit() && mark != ';')?;
     parameters.get(end..)?.starts_with('m').then_some(end + 3)
 }
 
-/// A writer of text for people, which makes everything visible.
+/// A writer for people, which escapes such characters.
 pub struct Visible<W: Write> {
     inner: W,
-    /// The beginning of a character whose end has not been written yet.
+    /// The first bytes of a character that is not complete yet.
     begun: Vec<u8>,
-    /// Whether colours are ours and stay.
+    /// Whether colour sequences are let through.
     styled: bool,
 }
 
@@ -64,7 +64,7 @@ impl<W: Write> Visible<W> {
         Self { inner, begun: Vec::new(), styled: false }
     }
 
-    /// The same, with colours let through.
+    /// The same, with colour sequences let through.
     pub fn styled(inner: W) -> Self {
         Self { styled: true, ..Self::new(inner) }
     }
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_left_that_a_terminal_obeys() {
+    fn no_control_character_is_left_for_the_terminal() {
         for (text, expected) in [
             ("plain 峰会 é\t\n", "plain 峰会 é\t\n"),
             ("\u{1b}[2J\u{1b}]0;title\u{7}", "\\u001b[2J\\u001b]0;title\\u0007"),

@@ -14,7 +14,7 @@ use crate::outcome::Usage;
 use crate::progress::Progress;
 use crate::raw_files::{RawFiles, feed};
 
-/// A state, its units, and the settings by which they are looked at.
+/// A state, its units, and the settings to evaluate them with.
 pub struct Whole<'a> {
     /// The state of all partitions.
     pub snapshot: &'a mut dyn Snapshot,
@@ -25,13 +25,13 @@ pub struct Whole<'a> {
 }
 
 impl Whole<'_> {
-    /// Shows how many of the units have been looked at.
+    /// Shows how many units have been read.
     pub fn progress(&self, what: &'static str) -> Progress {
         Progress::new(what, Some(self.units.len() as u64))
     }
 }
 
-/// Has `look` look at the units of raw files, where any are given, else of the service of the configuration.
+/// Runs `look` over the units of raw files, if any are given, else of the configured service.
 ///
 /// # Errors
 /// When these cannot be read, or `look` fails.

@@ -22,7 +22,7 @@ const HER_ADDRESS: &str = "zhang@b-corp.example";
 /// In the midst of the golden journey.
 const THEN: &str = "2022-04-20T10:00:00+08:00";
 
-/// A service that knows the golden deal: what pages have said of it is public, as the collector would have marked it.
+/// A service that knows the golden deal. Events from pages are public, as the collector would have marked them.
 fn deal(folder: &Path) -> Vec<String> {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let sets = [
@@ -97,7 +97,7 @@ fn account(sets: &[String]) -> Value {
     json!({ "account_id": found["account_id"], "traits": found["traits"] })
 }
 
-/// What is known of her: everything but identifiers that hang on her from outside.
+/// What is known of her, except identifiers that public events have joined to her.
 fn person(sets: &[String]) -> Value {
     let found = json_of(sets, &["profile", &format!("email:{HER_ADDRESS}")]);
     json!({ "profile_id": found["profile_id"], "account_id": found["account_id"], "traits": found["traits"] })
@@ -253,7 +253,7 @@ fn a_touch_before_all_others_is_too_old_and_one_just_before_the_close_is_marked(
 }
 
 #[test]
-fn a_deal_of_which_only_pages_know_touches_is_reported() {
+fn a_deal_with_only_public_touches_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let sets = deal(folder.path());
     let track = json!({ "type": "track", "event": "Trial Requested", "timestamp": THEN, "userId": "u-1" });

@@ -40,7 +40,7 @@ fn service(folder: &Path) -> Service {
     service
 }
 
-/// Audits; what is said and what is written as metrics must be the same.
+/// Audits. The printed report and the metrics must be the same.
 fn audit(service: &Service, folder: &Path) -> (Option<i32>, Value) {
     let file = folder.join("audit.prom");
     let found = service.command(&["audit", "--json", "--metrics", file.to_str().unwrap()]);

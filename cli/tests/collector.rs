@@ -76,7 +76,7 @@ impl Collected {
         messages
     }
 
-    /// All that these people have sent is there, once: two touches, an email, an account, and a deal whose value is all credited.
+    /// All that these people have sent is there once: two touches, an email, an account, and a deal with all its value credited.
     fn check(&self, names: &[&str], count: usize) {
         assert_eq!(self.messages().len(), names.len() * count * MESSAGES);
         let mut credit: BTreeMap<String, i64> = BTreeMap::new();
@@ -89,7 +89,7 @@ impl Collected {
         for (name, number) in names.iter().flat_map(|name| (0..count).map(move |number| (name, number))) {
             let user = format!("{name}-{number}");
             assert_eq!(credit.get(&format!("closed_won:{user}")), Some(&10_000), "{user}");
-            // A look at each would take minutes: the first and the last stand for them.
+            // To check each of them would take minutes: only the first and the last are checked.
             if number == 0 || number + 1 == count {
                 self.check_profile(&user);
             }

@@ -73,7 +73,7 @@ fn a_stopped_service_leaves_nothing_in_the_write_ahead_log() {
 }
 
 #[test]
-fn a_bit_that_flips_in_the_write_ahead_log_is_told_and_what_is_left_can_be_accepted() {
+fn a_flipped_bit_in_the_write_ahead_log_is_reported_and_the_rest_can_be_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let service = killed(folder.path());
     let log = files(folder.path(), ".log").remove(0);
@@ -82,19 +82,19 @@ fn a_bit_that_flips_in_the_write_ahead_log_is_told_and_what_is_left_can_be_accep
     let at = bytes.len() / 2;
     bytes[at] ^= 4;
     fs::write(&log, bytes).unwrap();
-    refused(&service, "a file is damaged or gone");
+    refused(&service, "a file is damaged or missing");
 
     // Nothing was thrown away.
     fs::write(&log, &whole).unwrap();
     assert!(out(&service.command(&["audit"])).contains("adds up"));
 
     fs::write(&log, &whole[..at]).unwrap();
-    refused(&service, "lacks what it once had");
+    refused(&service, "has lost data");
     let shown = service.command(&["state", "accept-loss", "--json"]);
     let lost: Value = serde_json::from_str(&out(&shown)).unwrap();
     assert_eq!((shown.status.code(), &lost["accepted"]), (Some(1), &Value::Bool(false)));
     assert!(lost["transactions"].as_u64().unwrap() > 0, "{lost}");
-    refused(&service, "lacks what it once had");
+    refused(&service, "has lost data");
 
     let accepted = service.ok(&["state", "accept-loss", "--yes"]);
     assert!(accepted.contains("given up: the last "), "{accepted}");
@@ -104,7 +104,7 @@ fn a_bit_that_flips_in_the_write_ahead_log_is_told_and_what_is_left_can_be_accep
 }
 
 #[test]
-fn no_log_is_begun_where_there_was_one() {
+fn no_log_is_created_where_there_was_one() {
     let folder = tempfile::tempdir().unwrap();
     let service = killed(folder.path());
     let kept = folder.path().join("kept");

@@ -84,7 +84,7 @@ fn a_retry_keeps_who_could_have_sent_a_record_and_when_it_was_received() {
     let alias = r#"{"type":"alias","messageId":"1","userId":"new","previousId":"old","timestamp":"2026-01-02T00:00:00Z","_trust":"public"}"#;
     fs::write(&file, alias).unwrap();
     let mut service = Service::in_folder(folder.path(), 1);
-    // It is to be refused for what it says, and not for its age.
+    // It must be refused for its content, and not for its age.
     service.sets.push("ingest.public_age_hours=100000".into());
     service.ok(&["send", "--sdk", file.to_str().unwrap()]);
     service.drain();
@@ -99,7 +99,7 @@ fn a_retry_keeps_who_could_have_sent_a_record_and_when_it_was_received() {
     assert_eq!(sent, format!("{alias}\n{alias}\n"));
 }
 
-/// A service whose partition 0 of utm holds 30 records that are refused, of which 20 in a row are too many.
+/// A service with 30 refused records in partition 0 of utm. A run of 20 stops a partition.
 fn poisoned(folder: &Path) -> Service {
     let file = folder.join("bad.ndjson");
     fs::write(&file, "not json\n".repeat(30)).unwrap();
@@ -118,7 +118,7 @@ fn audited(service: &Service, topic: &str) -> (u64, u64, bool) {
 }
 
 #[test]
-fn a_partition_that_is_mostly_refused_stands_still_and_all_others_go_on() {
+fn a_partition_with_mostly_refused_records_stops_and_others_continue() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = poisoned(folder.path());
     let good = folder.path().join("good.ndjson");
@@ -140,7 +140,7 @@ fn a_partition_that_is_mostly_refused_stands_still_and_all_others_go_on() {
     assert_eq!(accepted, serde_json::json!({"topic": "utm", "partition": 0, "from": 0, "until": 30, "records": 30}));
     service.drain();
     assert_eq!(letters(&service, &[]).len(), 30, "nothing was passed over");
-    // What comes behind what was accepted counts anew.
+    // The records after the accepted ones are counted from zero.
     service.ok(&["send", "--utm", folder.path().join("bad.ndjson").to_str().unwrap()]);
     assert_eq!(service.command(&["run", "--until-idle", "1"]).status.code(), Some(1));
     assert_eq!(letters(&service, &[]).len(), 30);
@@ -150,7 +150,7 @@ fn a_partition_that_is_mostly_refused_stands_still_and_all_others_go_on() {
 }
 
 #[test]
-fn what_anybody_can_send_with_a_key_that_stands_in_a_page_stops_nothing() {
+fn refused_records_of_a_public_key_stop_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = poisoned(folder.path());
     service.sets.push("collector.write_keys.web=a-write-key-0123".into());
@@ -159,7 +159,7 @@ fn what_anybody_can_send_with_a_key_that_stands_in_a_page_stops_nothing() {
 }
 
 #[test]
-fn a_running_service_goes_on_once_it_is_accepted() {
+fn a_running_service_continues_once_the_records_are_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let service = poisoned(folder.path());
     let mut command = tributary(&service.sets);
@@ -203,7 +203,7 @@ fn a_record_of_which_something_was_used_is_no_refused_record() {
             "Phone": format!("010-8888{at:04}-8001"), "Status": "Open - Not Contacted"});
         serde_json::json!({"provider": "salesforce", "received_at": "2026-01-20T00:10:00Z", "body": body}).to_string() + "\n"
     };
-    // A ticket that WeCom sends every ten minutes names nobody: it is understood, and says nothing.
+    // WeCom sends a ticket every ten minutes. It names nobody: it is decoded, and makes no event.
     let ticket = |at: u64| {
         let time = 1_767_225_600 + 600 * at;
         let xml = format!(

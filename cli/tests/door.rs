@@ -74,7 +74,7 @@ impl Door {
         Some(status)
     }
 
-    /// So many honest messages are all answered 200, and health is told meanwhile.
+    /// So many honest messages are all answered with 200, and health is answered meanwhile.
     fn serves(&mut self, name: &str, count: usize) {
         for number in 0..count {
             let status = self.send(&format!("{name}-{number}"), 10);
@@ -120,7 +120,7 @@ fn ask(stream: &mut TcpStream, request: &str) -> Option<u16> {
     heard.split(' ').nth(1)?.parse().ok()
 }
 
-/// Whether this test may open as many files as it needs; says so where it may not.
+/// Whether this test may open as many files as it needs; prints a line if it may not.
 fn has_files(needed: u64) -> bool {
     descriptors::raise();
     let has = descriptors::allowed() > needed;
@@ -134,7 +134,7 @@ fn has_files(needed: u64) -> bool {
 }
 
 #[test]
-fn idle_strangers_on_few_files_keep_nobody_out_and_the_log_goes_on() {
+fn with_few_file_descriptors_idle_connections_block_neither_senders_nor_the_log() {
     if !has_files(STRANGERS as u64 + 200) {
         return;
     }
@@ -162,7 +162,7 @@ fn idle_strangers_on_few_files_keep_nobody_out_and_the_log_goes_on() {
 }
 
 #[test]
-fn health_is_told_beside_idle_strangers_at_its_own_door() {
+fn health_is_answered_beside_idle_connections() {
     if !has_files(1_200) {
         return;
     }
@@ -210,7 +210,7 @@ fn half_sent_bodies_stay_within_the_memory() {
 }
 
 #[test]
-fn a_log_that_has_failed_ends_the_process_and_says_why() {
+fn a_failed_log_ends_the_process_with_the_cause() {
     let folder = tempfile::tempdir().unwrap();
     let mut door = Door::open(folder.path(), 1_024, &["worker.memory_mb=256", "collector.rate=0"]);
     door.serves("before", 5);
@@ -243,7 +243,7 @@ fn a_log_that_has_failed_ends_the_process_and_says_why() {
 }
 
 #[test]
-fn check_says_who_needs_the_open_files() {
+fn check_lists_what_needs_file_descriptors() {
     let folder = tempfile::tempdir().unwrap();
     let state = format!("state.path={}", folder.path().join("state").display());
     let check = |files: u32| {

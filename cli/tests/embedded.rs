@@ -42,7 +42,7 @@ fn killed_and_restarted_it_gives_the_answer_of_replay() {
 }
 
 #[test]
-fn of_an_erased_person_a_row_says_so_before_the_tombstone() {
+fn an_erased_person_has_an_erased_row_before_the_tombstone() {
     let folder = tempfile::tempdir().unwrap();
     let sets = [format!("state.path={}", folder.path().join("state").display())];
     let record = |text: &str| -> Raw { (Topic::Offline, text.as_bytes().to_vec()) };
@@ -75,7 +75,7 @@ fn of_an_erased_person_a_row_says_so_before_the_tombstone() {
 }
 
 #[test]
-fn the_profiles_of_a_replay_say_what_the_rows_of_the_topic_say() {
+fn the_profiles_of_a_replay_match_the_rows_of_the_topic() {
     let folder = tempfile::tempdir().unwrap();
     let sets = [format!("state.path={}", folder.path().join("state").display())];
     let mut records = golden();

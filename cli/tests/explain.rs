@@ -21,7 +21,7 @@ use tributary_runtime::topic::Topic;
 
 const DEAL: &str = "closed_won:006X";
 
-/// A replay to be asked.
+/// A replay to be explained.
 struct Asked {
     replay: Replay,
     pipeline: Pipeline,
@@ -153,7 +153,7 @@ fn a_model_can_be_picked_and_an_unknown_one_is_refused() {
 }
 
 #[test]
-fn a_profile_says_what_made_it() {
+fn explaining_a_profile_lists_its_links() {
     let mut asked = Asked::golden();
     let found = asked.profile("email: Zhang@B-Corp.example ");
     assert_eq!(found.profile_id, "p_9ce777b87b508996b703dd2922724c92");
@@ -164,7 +164,7 @@ fn a_profile_says_what_made_it() {
     assert!(found.current && found.refused.is_empty());
     let brought: usize = found.identifiers.iter().map(|known| known.brought.touches).sum();
     assert_eq!(brought, 7);
-    // The same by every way to ask.
+    // The answer is the same in every way of asking.
     for identifier in [
         "email||zhang@b-corp.example",
         "zhang@b-corp.example",
@@ -183,7 +183,7 @@ fn a_profile_says_what_made_it() {
 }
 
 #[test]
-fn what_was_merged_is_told_in_the_order_of_the_events() {
+fn merges_are_listed_in_the_order_of_the_events() {
     let mut asked = Asked::of(
         &[
             json!({"timestamp": "2023-01-01T00:00:00Z", "anonymous_id": "older"}),
@@ -199,7 +199,7 @@ fn what_was_merged_is_told_in_the_order_of_the_events() {
 }
 
 #[test]
-fn what_is_not_known_is_said_without_naming_the_person() {
+fn an_unknown_person_is_reported_without_the_identifier() {
     let mut asked = Asked::golden();
     let unknown = asked.refusal("phone:13912345678");
     assert!(matches!(unknown, ExplainError::Unknown(_)) && !unknown.to_string().contains("3912345678"), "{unknown}");
@@ -233,7 +233,7 @@ fn what_is_erased_leaves_its_mark_alone() {
     assert!(told.contains("closed_won:1 was ERASED") && told.contains("2023-06-02") && !told.contains("1970"), "{told}");
     let told = printed(|out| print_profile(&found, out));
     assert!(told.contains("ERASED") && told.contains("nothing is known of it") && !told.contains("on their way"), "{told}");
-    // By the id that its profile had: the name after which it was called is forgotten.
+    // By the profile's former id: the identifier that gave it is erased.
     let by_id = asked.refusal(&found.profile_id);
     assert!(by_id.to_string().contains("is erased: events that name it up to 2023-06-02"), "{by_id}");
 }
@@ -244,9 +244,9 @@ fn printed(print: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// Of a person of a company one identifier after the other is erased: whoever is asked for says what is so, at every step.
+/// The identifiers of a person of a company are erased one after the other: at every step, explaining any of them gives the right answer.
 #[test]
-fn nobody_is_on_his_way_for_ever() {
+fn no_identifier_is_shown_as_moving_after_erasures() {
     let people = ["email:z@b-corp.example", "phone:+8613800002222", "anonymous_id:c", "user_id:u-1234567"];
     let seen = json!({"kind": "identify", "timestamp": "2023-01-02T00:00:00Z", "email": "z@b-corp.example", "phone": "+8613800002222",
         "account": "001B", "traits": {"title": "CEO"}});
@@ -286,7 +286,7 @@ fn a_milestone_that_was_not_reached_has_no_time() {
     let mut asked = Asked::of(&[nobodys], &settings());
     if let Ok(explanation) = explain(asked.replay.snapshot(), &asked.pipeline, "closed_won:1", None) {
         let told = printed(|out| print_explanation(&explanation, out));
-        assert!(told.contains("reached 2023-06-02") && told.contains("goes by nobody"), "{told}");
+        assert!(told.contains("reached 2023-06-02") && told.contains("has no anchor"), "{told}");
     }
 }
 
@@ -306,7 +306,7 @@ fn an_empty_journey_and_a_withdrawn_milestone_are_explained() {
 }
 
 #[test]
-fn an_amendment_is_told_from_a_version() {
+fn an_amendment_is_distinguished_from_a_version() {
     let amends = json!({"kind": "milestone", "milestone": "closed_won", "object_id": "1", "timestamp": "2023-06-02T00:00:00Z",
         "value": "7", "currency": "CNY", "amends": true});
     let mut asked = Asked::of(&[won("2023-06-01T00:00:00Z"), amends], &settings());
@@ -382,7 +382,7 @@ fn the_embedded_log_and_replay_give_the_same_answer() {
     let mut run = tributary(&sets);
     run.args(["run", "--until-idle", "1"]);
     succeed(run);
-    // A service holds the folder while questions are asked.
+    // A service has the folder open meanwhile.
     let mut run = tributary(&sets);
     run.arg("run");
     let running = support::Running::start(run);

@@ -49,7 +49,7 @@ fn table(topic: &str, rows: Vec<Value>) -> BTreeMap<String, Value> {
     rows.into_iter().map(|row| (key(&row), row)).collect()
 }
 
-/// What `tail` says of a topic, folded: records without a value and credit of weight 0 leave no row.
+/// What `tail` prints of a topic, folded: records without a value and credit of weight 0 leave no row.
 fn tailed(service: &Service, topic: &str) -> BTreeMap<String, Value> {
     let said = service.ok(&["tail", topic, "--from-beginning", "--until-end"]);
     let rows: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -127,7 +127,7 @@ fn every_update_is_there_with_all() {
 }
 
 #[test]
-fn what_cannot_be_exported_is_said() {
+fn what_cannot_be_exported_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::in_folder(folder.path(), 1);
     let at = |name: &str| folder.path().join(name).display().to_string();

@@ -47,7 +47,7 @@ fn taught(folder: &Path, service: &mut Service) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn files_state_and_topics_of_the_embedded_log_teach_the_same() {
+fn files_state_and_topics_of_the_embedded_log_give_the_same_parameters() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::in_folder(folder.path(), 3);
     let by_files = taught(folder.path(), &mut service);
@@ -108,7 +108,7 @@ fn rows_of(service: &Service, model: &str) -> BTreeMap<(String, String), Value> 
 }
 
 #[test]
-fn a_set_that_is_pinned_remodels_everything_and_says_why() {
+fn a_pinned_set_remodels_everything_with_its_reasons() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::in_folder(folder.path(), 2);
     taught(folder.path(), &mut service);
@@ -142,7 +142,7 @@ fn a_set_that_is_pinned_remodels_everything_and_says_why() {
 }
 
 #[test]
-fn topics_that_are_not_written_are_told() {
+fn topics_that_are_not_written_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::in_folder(folder.path(), 1);
     let refused = |sets: &[&str], why: &str| {
@@ -157,7 +157,7 @@ fn topics_that_are_not_written_are_told() {
 }
 
 #[test]
-fn all_partitions_of_topics_on_kafka_teach_what_the_files_do() {
+fn topics_on_kafka_give_the_same_parameters_as_files() {
     let Some(brokers) = support::broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::in_folder(folder.path(), 4);

@@ -16,7 +16,7 @@ use support::service::Service;
 use support::{Running, tributary};
 
 #[test]
-fn nothing_of_who_was_erased_is_left_in_any_file() {
+fn nothing_of_an_erased_person_is_left_in_any_file() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::in_folder(folder.path(), 2);
     let state = folder.path().join("state");
@@ -47,7 +47,7 @@ fn nothing_of_who_was_erased_is_left_in_any_file() {
     let told = service.ok(&["profile", &gone.identifiers()[0]]);
     assert!(told.contains("ERASED") && !told.contains("on their way"), "{told}");
 
-    // Erased once more, and once more forgotten: nothing is there, and nothing else goes.
+    // Erased again and removed again: nothing is there, and nothing else is removed.
     erase(&service, &gone.identifiers());
     service.drain();
     service.ok(&["state", "forget"]);
@@ -57,7 +57,7 @@ fn nothing_of_who_was_erased_is_left_in_any_file() {
 }
 
 #[test]
-fn a_running_service_forgets_by_itself() {
+fn a_running_service_removes_erased_data_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::in_folder(folder.path(), 2);
     let state = folder.path().join("state");
@@ -79,7 +79,7 @@ fn a_running_service_forgets_by_itself() {
 }
 
 #[test]
-fn who_is_killed_while_he_forgets_begins_again_and_loses_nothing() {
+fn a_removal_that_is_killed_starts_again_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::in_folder(folder.path(), 2);
     let state = folder.path().join("state");
@@ -149,7 +149,7 @@ fn what_happened_after_an_erasure_stays_and_what_comes_late_goes() {
     let told = service.command(&["explain", "closed_won:L"]);
     assert!(out(&told).contains("ERASED") || err(&told).contains("no event has reported"), "{told:?}");
 
-    // Back again: known again, and nobody is forgotten for what was before.
+    // A new event: the person is known again, and the earlier erasure removes nobody.
     let later = json!({"timestamp": "2025-03-01T10:00:00+08:00", "email": gone.email, "channel": "offline_event"});
     send(&service, folder.path(), &[("offline", later.to_string())]);
     service.drain();
@@ -181,7 +181,7 @@ fn of_a_compacted_topic_the_latest_record_of_a_key_is_left() {
     erase(&service, &["email:a@qq.com".to_owned()]);
     service.drain();
     service.ok(&["state", "forget"]);
-    // Who skips tombstones is told by a row.
+    // Readers that skip tombstones get a row.
     let left = rows();
     assert_eq!((left.len(), &left[0]["erased"], left[1].get("value")), (2, &json!(true), Some(&Value::Null)), "{left:?}");
     // An offset that was given is never given again.
@@ -192,7 +192,7 @@ fn of_a_compacted_topic_the_latest_record_of_a_key_is_left() {
 
 /// One of four identifiers is erased, whichever holds the others together: the others stay what they were to each other.
 #[test]
-fn an_identifier_alone_is_forgotten_and_the_others_stay() {
+fn one_identifier_is_removed_and_the_others_stay() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::in_folder(folder.path(), 3);
     let state = folder.path().join("state");
@@ -240,9 +240,9 @@ fn an_identifier_alone_is_forgotten_and_the_others_stay() {
     audit(&service);
 }
 
-/// The same with topics in JSON, whose dead letters hold records in base64, and with what no decoder reads.
+/// The same with topics in JSON, whose dead letters hold records in base64, and with records that no decoder reads.
 #[test]
-fn records_in_json_and_texts_within_texts_are_forgotten_too() {
+fn records_in_json_and_nested_texts_are_removed_too() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::in_folder(folder.path(), 2);
     let formats = ["credits", "profiles", "accounts", "spend", "erasure_requests", "dead_letters"]
@@ -269,7 +269,7 @@ fn records_in_json_and_texts_within_texts_are_forgotten_too() {
     service.drain();
     service.ok(&["state", "forget"]);
     let there = holding(&state, &gone.secrets());
-    // A trait of somebody who stays, and the campaign of a touch that stays, say what they say: they are found, and the operator decides.
+    // A trait of somebody who stays and the campaign of a touch that stays hold the same text: they are found, and the operator decides.
     let (code, report) = verify(&service, &gone.identifiers());
     assert_eq!((code, held(&report, "state") > 0), (Some(1), true), "{report}");
     for what in ["sdk", "utm", "webhook", "offline", "dead-letters", "credits", "identity-inbox", "attributor-inbox"] {
@@ -297,7 +297,7 @@ fn run(service: &Service) -> Running {
 
 /// HubSpot names a contact; who that is, and all that was joined with him, goes with him.
 #[test]
-fn of_a_person_whom_a_crm_has_deleted_nothing_is_left() {
+fn nothing_is_left_of_a_person_whom_a_crm_has_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = Service::in_folder(folder.path(), 2);
     service.sets.push("worker.expand_erasures=false".into());

@@ -65,7 +65,7 @@ fn cost_exports_are_read_and_their_sums_left_out() {
     }
 }
 
-/// A day that is exported anew, with a corrected cost, takes the place of what was known of it.
+/// A day that is exported again, with a corrected cost, replaces the former rows.
 #[test]
 fn a_corrected_cost_has_the_id_of_the_first() {
     let folder = tempfile::tempdir().unwrap();
@@ -77,9 +77,9 @@ fn a_corrected_cost_has_the_id_of_the_first() {
     assert_eq!(first[1].spend_id, again[1].spend_id);
 }
 
-/// What was given back is taken from the cost, rows of sums are counted, and rows that nothing tells apart are told.
+/// Refunds are subtracted from the cost, total rows are counted, and rows that cannot be distinguished are reported.
 #[test]
-fn credits_sums_and_rows_of_one_id_are_told() {
+fn refunds_totals_and_rows_of_one_id_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("credits.csv");
     let text = "Invalid Activity Credit Report\nDay,Campaign,Network,Currency code,Cost,Credited amount\n\
@@ -116,7 +116,7 @@ fn import(name: &str, bytes: &[u8]) -> Report {
 }
 
 #[test]
-fn titles_encodings_and_parts_that_cannot_be_read_are_told() {
+fn title_rows_encodings_and_unreadable_parts_are_reported() {
     let rows = "timestamp,phone,source,medium\n2026-03-01 14:00,13800001111,fair,booth\n";
     for (text, line) in [
         (rows.to_owned(), None),

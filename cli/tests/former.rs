@@ -43,14 +43,14 @@ fn credit<'r>(rows: impl Iterator<Item = &'r Value>, weight: &str, value: &str) 
     credit
 }
 
-/// What the updates say that are in the log, those of the former version included.
+/// The updates in the log, those of the former version included.
 fn emitted(service: &Service) -> Credit {
     let text = service.ok(&["tail", "credits", "--from-beginning", "--until-end"]);
     let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     credit(rows.iter(), "delta_weight_nano", "delta_value_minor")
 }
 
-/// What a pipeline says that has read these records today.
+/// The updates of a pipeline that has read these records today.
 fn wanted(records: &[Raw]) -> Credit {
     let rows: Vec<Value> = answer(records, 2, usize::MAX).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     credit(rows.iter().filter(|row| row.get("milestone_id").is_some()), "weight_nano", "value_minor")
@@ -66,7 +66,7 @@ fn later() -> [String; 2] {
 }
 
 #[test]
-fn the_state_of_a_former_version_opens_and_goes_on() {
+fn the_state_of_a_former_version_opens_and_continues() {
     let folder = tempfile::tempdir().unwrap();
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/former/2026-11-26"), &folder.path().join("state"));
     let service = Service::in_folder(folder.path(), 2);

@@ -24,7 +24,7 @@ struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Sends a history to `service`, whose state is to be in `folder`, and works through it; then audits.
+    /// Sends a history to `service`, whose state is in `folder`, processes it, and audits.
     fn work(&self, mut unshare: Command) -> Child {
         let history = self.folder.join("history");
         let file = |name: &str| history.join(name).to_str().unwrap().to_owned();

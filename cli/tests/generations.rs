@@ -24,7 +24,7 @@ fn generations(service: &Service) -> Vec<(u64, bool)> {
     shown.as_array().unwrap().iter().filter(|row| row["stage"] == "attributor").map(of).collect()
 }
 
-/// What `check` says of the attributor's settings.
+/// What `check` prints about the attributor's settings.
 fn checked(service: &Service) -> Value {
     let told: Value = serde_json::from_str(&out(&service.command(&["check", "--json"]))).unwrap();
     let of = |row: &&Value| row["what"] == "settings" && row["stage"] == "attributor";
@@ -105,7 +105,7 @@ fn held(service: &Service, field: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn changed_channel_rules_are_told_beforehand_and_take_hold_of_what_is_stored() {
+fn changed_channel_rules_are_announced_and_applied_to_stored_touches() {
     let folder = tempfile::tempdir().unwrap();
     let rules = folder.path().join("rules.toml");
     std::fs::write(&rules, "[[rule]]\nchannel = 'brand_search'\nsource = ['baidu']\n").unwrap();
@@ -143,7 +143,7 @@ fn start(sets: &[String], folder: &std::path::Path, name: &str, more: &[&str]) -
     Running(command.stderr(Stdio::piped()).spawn().unwrap())
 }
 
-/// Waits for the end of a process: its exit code, and what it said.
+/// Waits for the end of a process: its exit code, and its output.
 fn ended(mut running: Running) -> (Option<i32>, String) {
     let until = Instant::now() + Duration::from_secs(120);
     loop {
@@ -158,7 +158,7 @@ fn ended(mut running: Running) -> (Option<i32>, String) {
 }
 
 #[test]
-fn in_a_rolling_restart_the_old_ones_stop_and_nothing_swings_back() {
+fn in_a_rolling_restart_old_instances_stop_and_nothing_is_reverted() {
     let Some(brokers) = support::broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let sets = pipeline(&brokers, "rolling", folder.path(), &[]);
@@ -171,7 +171,7 @@ fn in_a_rolling_restart_the_old_ones_stop_and_nothing_swings_back() {
     for running in old {
         let (code, said) = ended(running);
         assert_eq!(code, Some(2), "{said}");
-        assert!(said.contains("generation 2 have taken hold") && said.contains("tributary plan accept"), "{said}");
+        assert!(said.contains("generation 2 are in force since then") && said.contains("tributary plan accept"), "{said}");
     }
     assert_eq!(generations(&service), [(1, false), (2, true)]);
     let (code, said) = ended(start(&sets, folder.path(), "a", &[]));

@@ -129,7 +129,7 @@ fn replayed(records: &[Raw], milestones: &BTreeSet<String>) -> Vec<Explanation> 
 }
 
 #[test]
-fn what_was_credited_a_second_ago_is_explained_and_the_disk_says_how_old_it_is() {
+fn recent_credit_is_explained_and_answers_from_disk_give_their_age() {
     let Some(brokers) = broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let sets = pipeline(brokers, "fresh", folder.path(), &[ROOM.to_owned()]);
@@ -163,7 +163,7 @@ fn what_was_credited_a_second_ago_is_explained_and_the_disk_says_how_old_it_is()
     assert_eq!(unknown.status.code(), Some(1));
     assert!(text(&unknown.stderr).contains("no event has named this phone"), "{}", text(&unknown.stderr));
 
-    // Nobody runs any more: what the disk has is told to be old, by exactly what is newer.
+    // No process runs any more: the answer from disk is reported as old, with the exact number of newer records.
     running.kill();
     let denied = until("the group has forgotten the process", || {
         let denied = command(&sets, &["explain", DEAL]);
@@ -188,9 +188,9 @@ fn what_was_credited_a_second_ago_is_explained_and_the_disk_says_how_old_it_is()
     let nowhere = command(&anywhere, &["explain", DEAL]);
     assert_eq!(nowhere.status.code(), Some(1));
     let said = text(&nowhere.stderr);
-    assert!(said.contains("no state is at hand") && said.contains("no running process holds it"), "{said}");
+    assert!(said.contains("no state can be read") && said.contains("no running process holds it"), "{said}");
 
-    // Started again, it finds all of it in the changelog, and is asked at its new address.
+    // Started again, it finds all of it in the changelog, and answers at its new address.
     let _running = run(&sets, &[]);
     let found = until("it is back", || json(&command(&anywhere, &["explain", DEAL, "--json"])));
     assert!(!found["credit"].as_array().unwrap().is_empty(), "{found}");
@@ -202,7 +202,7 @@ fn now() -> String {
 }
 
 #[test]
-fn any_machine_asks_for_all_partitions_whoever_holds_them() {
+fn any_instance_answers_for_all_partitions() {
     let Some(brokers) = broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let sets = pipeline(brokers, "many", folder.path(), &[ROOM.to_owned()]);
@@ -224,7 +224,7 @@ fn any_machine_asks_for_all_partitions_whoever_holds_them() {
     until_shown_by(&anywhere, &["b"]);
     check(&sets, &anywhere, &records, &["b"]);
 
-    // Killed too, it leaves a disk that is behind by what it says.
+    // Killed too, it leaves a disk that is behind by the number that is reported.
     running_b.kill();
     let disk = settings(&b);
     until("no process is named", || {
@@ -235,7 +235,7 @@ fn any_machine_asks_for_all_partitions_whoever_holds_them() {
     check_newer(&disk);
 }
 
-/// What processes tell of every milestone is what a replay tells, and it comes from all of them.
+/// The processes' answer for every milestone is that of a replay, and it comes from all of them.
 fn check(sets: &[String], anywhere: &Settings, records: &[Raw], names: &[&str]) {
     let milestones: BTreeSet<String> = tailed_table(sets).rows().map(|row| row.milestone_id.to_owned()).collect();
     assert!(milestones.len() > 5);
@@ -273,7 +273,7 @@ fn behind(disk: &Settings) -> BTreeMap<(&'static str, u32), u64> {
     expected
 }
 
-/// What is said to be newer than the disk is what is behind it.
+/// The number of newer records that is reported is the number that the disk is behind.
 fn check_newer(disk: &Settings) {
     let (mut states, expected) = (ask::open(disk).unwrap(), behind(disk));
     for (stage, partition) in expected.keys() {
@@ -290,7 +290,7 @@ fn check_newer(disk: &Settings) {
 }
 
 #[test]
-fn a_process_that_cannot_be_reached_is_named_with_what_would_open_it() {
+fn an_unreachable_process_is_named_with_what_to_configure() {
     let Some(brokers) = broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let sets = pipeline(brokers, "closed", folder.path(), &["kafka.instance=closed-one".to_owned()]);
@@ -309,7 +309,7 @@ fn a_process_that_cannot_be_reached_is_named_with_what_would_open_it() {
         assert!(said.contains(part), "{said}");
     }
 
-    // With a token, who does not know it is told which setting is wrong.
+    // Without the right token, the error names the wrong setting.
     let folder = tempfile::tempdir().unwrap();
     let sets = pipeline(brokers, "guarded", folder.path(), &[]);
     let token = with(&sets, &["admin.token=sentinel-token-51".to_owned()]);

@@ -17,7 +17,7 @@ use tributary_runtime::topic::Topic;
 /// Longest wait for what must come; far more than it takes.
 const PATIENCE: Duration = Duration::from_mins(4);
 
-/// What an audit says: whether the exit code was 0, and the report.
+/// The result of an audit: whether the exit code was 0, and the report.
 fn audit(sets: &[String]) -> (bool, Value) {
     let found = tributary(sets).args(["audit", "--json"]).output().unwrap();
     let report = serde_json::from_slice(&found.stdout);
@@ -44,7 +44,7 @@ fn until(what: &str, sets: &[String], good: impl Fn(&Value) -> bool) -> Value {
     }
 }
 
-/// Whether it says that not all partitions are held yet.
+/// Whether it reports that not all partitions are held yet.
 fn is_early(report: &Value) -> bool {
     report.as_str().is_some_and(|told| told.contains("not at hand"))
 }
@@ -72,7 +72,7 @@ fn lose(brokers: &str, group: &str, topic: &str) {
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(topic, 0, Offset::Offset(end)).unwrap();
     let begun = Instant::now();
-    // Not before the group has forgotten the member that has left.
+    // Not before the group has removed the member that has left.
     while let Err(error) = consumer.commit(&list, CommitMode::Sync) {
         assert!(begun.elapsed() < PATIENCE, "{error}");
         std::thread::sleep(Duration::from_millis(200));
@@ -101,7 +101,7 @@ fn adds_up_under_load(sets: &[String], ingest: &[String], records: &[Raw]) {
 }
 
 #[test]
-fn what_is_under_way_is_not_missing_and_what_is_lost_is() {
+fn records_in_progress_are_not_missing_and_lost_ones_are() {
     let Some(brokers) = support::broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let sets = pipeline(&brokers, "audited", folder.path(), &["worker.batch_records=200".to_owned()]);
@@ -128,7 +128,7 @@ fn what_is_under_way_is_not_missing_and_what_is_lost_is() {
     let (well, line) = last_line(&keeper);
     assert!(well && line.starts_with("All of it adds up, as far as it was processed: "), "{line}");
     let (well, told) = audit(&ingest);
-    assert!(!well && told.as_str().unwrap().contains("8 of 8 states are not at hand"), "{told}");
+    assert!(!well && told.as_str().unwrap().contains("8 of 8 states cannot be read"), "{told}");
 
     // Killed, it leaves a disk that is behind by still more.
     let running = keep();

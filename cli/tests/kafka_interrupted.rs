@@ -34,7 +34,7 @@ fn kill(sets: &[String], args: &[&str], note: &Path, random: &mut ChaCha8Rng, lo
 }
 
 #[test]
-fn what_is_killed_at_any_moment_sends_each_record_once() {
+fn a_command_killed_at_any_moment_sends_each_record_once() {
     let Some(brokers) = support::broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
@@ -66,7 +66,7 @@ fn what_is_killed_at_any_moment_sends_each_record_once() {
             (0..30_000).filter(|number| number % 100 != 7).map(|number| format!("\"u{number}\"")).collect();
         assert_eq!(rows.len(), expected.len());
         assert!(rows.iter().zip(&expected).all(|(row, user)| row.contains(user)), "{name}: offline");
-        // It was told: now it is sent again.
+        // Its end was reported: started again, it sends everything again.
         support::succeed(command(&sets, &send));
         assert_eq!(lines(&sets, Topic::Utm).len(), 60_000);
     }

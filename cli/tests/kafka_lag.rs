@@ -28,7 +28,7 @@ fn drained(look: &Look) -> bool {
     look.ready == Some(true) && lags.len() == INPUTS && lags.values().all(|lag| *lag == 0.0)
 }
 
-/// All inputs, each told by one process and no more.
+/// All inputs, each reported by exactly one process.
 fn shared_out(looks: &[Look]) -> bool {
     let all: Vec<(String, f64)> = looks.iter().flat_map(Look::lags).collect();
     let told: BTreeMap<&String, f64> = all.iter().map(|(labels, lag)| (labels, *lag)).collect();
@@ -60,7 +60,7 @@ fn lag_ends_at_0_and_stays_there_through_restarts_and_rebalances() {
 }
 
 #[test]
-fn what_an_open_transaction_holds_up_is_no_lag_and_is_told() {
+fn records_behind_an_open_transaction_are_no_lag_and_are_reported() {
     let Some(brokers) = support::broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let sets = pipeline(&brokers, "held", folder.path(), &[]);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use support::broker::Broker;
 use support::{history, pipeline, send, tributary};
 
-/// What the process is told it may take, MiB; small, so that few records are more than fits into it.
+/// The process's memory limit, MiB; small, so that few records exceed it.
 const MEMORY_MB: u64 = 256;
 /// It may take a tenth more.
 const PEAK_KB_MAX: u64 = MEMORY_MB * 1024 * 11 / 10;

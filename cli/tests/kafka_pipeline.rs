@@ -108,7 +108,7 @@ fn three_processes_and_a_lost_state_give_the_answer_of_replay() {
     running.remove(1).kill();
     running.push(run(&sets, &["--stages", "identity"]));
     sleep(Duration::from_secs(5));
-    // A stop that is asked for finishes or aborts the open transaction and exits with 0.
+    // A requested stop finishes or aborts the open transaction and exits with 0.
     running.into_iter().for_each(Running::terminate);
     finish(&sets);
     check(&sets, early);
@@ -121,7 +121,7 @@ fn three_processes_and_a_lost_state_give_the_answer_of_replay() {
 }
 
 #[test]
-fn a_new_number_of_partitions_is_reached_by_working_the_raw_topics_off_again() {
+fn a_new_number_of_partitions_is_reached_by_reprocessing_the_raw_topics() {
     let Some(brokers) = broker() else { return };
     let folder = tempfile::tempdir().unwrap();
     let old = pipeline(brokers, "old", folder.path(), &[]);
@@ -172,7 +172,7 @@ fn every_framed_topic_has_its_schema_at_the_registry() {
 }
 
 #[test]
-fn a_registry_that_is_away_is_said_at_the_start() {
+fn an_unreachable_registry_is_reported_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut sets = vec!["kafka.brokers=127.0.0.1:1".to_owned(), format!("state.path={}", folder.path().display())];

@@ -129,7 +129,7 @@ fn send(service: &Service, folder: &Path) {
 }
 
 #[test]
-fn the_right_connection_works_and_wrong_ones_say_why() {
+fn the_right_connection_works_and_wrong_ones_give_the_cause() {
     let folder = tempfile::tempdir().unwrap();
     let Some(broker) = Broker::start(folder.path()) else { return };
     let service = broker.service();

@@ -21,7 +21,7 @@ use support::broker::Broker;
 use support::{Raw, finish, history, pipeline, send, tributary};
 use tributary_pipeline::settings::Settings;
 
-/// Longest wait for one of two with the same name to stop: sessions end, and a slow machine is asked more than once.
+/// Longest wait for one of two with the same name to stop: sessions must end first, and a slow machine may need several attempts.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A number that the long runs set.
@@ -41,7 +41,7 @@ struct World {
 struct Worker {
     name: String,
     stages: &'static str,
-    /// What it has said on its standard error, in all its lives.
+    /// Its standard error, over all its restarts.
     log: PathBuf,
     running: Option<Child>,
 }
@@ -118,7 +118,7 @@ impl World {
         assert!(found.is_empty(), "{found:#?}\n{}", self.complaints());
     }
 
-    /// What the processes have said that is worse than information.
+    /// What the processes have logged above the level info.
     fn complaints(&self) -> String {
         let mut said = String::new();
         for entry in fs::read_dir(self.folder.path()).unwrap() {
@@ -173,7 +173,7 @@ fn processes_and_brokers_killed_at_any_moment_lose_nothing_and_double_nothing() 
     let _alone = alone();
     let (events, seed) = (given("TRIBUTARY_SOAK_EVENTS", 4_000), given("TRIBUTARY_SOAK_SEED", 1));
     let (kills, broker_kills) = (given("TRIBUTARY_SOAK_KILLS", 10), given("TRIBUTARY_SOAK_BROKER_KILLS", 0));
-    // A broker that is alone and dies before it has written the marks of a committed transaction forgets them when it comes back.
+    // A single broker that dies before it has written the markers of a committed transaction has lost them when it is started again.
     let brokers = if broker_kills > 0 { 3 } else { 1 };
     let Some(broker) = Broker::start_many("-soak", brokers) else { return };
     let mut world = World::new(&broker.address, "soak", brokers, seed);
@@ -218,7 +218,7 @@ fn processes_and_brokers_killed_at_any_moment_lose_nothing_and_double_nothing() 
 }
 
 #[test]
-fn processes_that_stand_still_and_come_back_do_no_harm() {
+fn paused_processes_that_resume_do_no_harm() {
     let _alone = alone();
     let seed = given("TRIBUTARY_SOAK_SEED", 1);
     let rounds = given("TRIBUTARY_SOAK_ROUNDS", 2);
@@ -250,7 +250,7 @@ fn processes_that_stand_still_and_come_back_do_no_harm() {
     world.check(&records);
 }
 
-/// Two with one name: the later one goes on, the other says why it stops.
+/// Two with one name: the later one continues, the other logs why it stops.
 fn share_a_name(world: &World, mut first: Worker, number: u64, next: &mut dyn FnMut()) -> Worker {
     let double = world.double(&first, number);
     next();

@@ -58,7 +58,7 @@ fn a_mapping_that_cannot_be_used_is_named_by_file_and_line() {
 }
 
 #[test]
-fn a_stage_without_a_rule_is_told_with_the_setting_that_names_it() {
+fn a_stage_without_a_rule_is_reported_with_the_setting_to_change() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("body.json");
     let body = r#"[{"eventId":4,"portalId":1,"occurredAt":1646013960000,"subscriptionType":"deal.propertyChange","objectId":9,

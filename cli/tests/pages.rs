@@ -63,11 +63,11 @@ fn the_page_of_reasons_has_them_all() {
     hold("reasons.md", &page);
 }
 
-/// A message or an enum of a `.proto` file: its name, what is said of it, and its fields or values with theirs.
+/// A message or an enum of a `.proto` file: its name, its comment, and its fields or values with theirs.
 struct Declared {
     name: String,
     about: String,
-    /// Type (none of a value), name, number and what is said of it.
+    /// Type (none for a value), name, number and comment.
     fields: Vec<[String; 4]>,
 }
 
@@ -104,7 +104,7 @@ fn as_cell(words: &str) -> String {
 }
 
 #[test]
-fn the_page_of_rows_is_what_the_proto_files_say() {
+fn the_page_of_rows_matches_the_proto_files() {
     let rows = declared("output.proto");
     let mut page = "# Rows of the output topics\n\nThe data dictionary: every field of every row, made from the comments of `proto/tributary/v1/output.proto`, which imports \
                     nothing. In JSON names and order are the same, enums are their short names in lower case, and integers are numbers. In Parquet \

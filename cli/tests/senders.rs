@@ -171,7 +171,7 @@ fn contacts_that_salesforce_merges_share_the_credit_of_their_deal() {
 }
 
 #[test]
-fn what_hung_on_an_account_that_was_merged_hangs_on_the_other() {
+fn what_belonged_to_a_merged_account_belongs_to_the_other() {
     let mut records = Vec::new();
     records.extend(visit("c1", "li@b-corp.example", "first", 1));
     records.extend(visit("c2", "wang@b-corp.example", "second", 2));
@@ -206,7 +206,7 @@ fn a_stage_without_a_rule_takes_nothing_back() {
     assert_eq!(credited(&records, &settings(), "closed_won"), BTreeSet::from(["page-c1".to_owned()]));
 }
 
-/// A server that changes the ids of its users says so by an alias; in a page it says nothing, for anybody could.
+/// A server that changes the ids of its users reports it by an alias. From a page it has no effect, because anybody could send it.
 #[test]
 fn an_alias_of_a_server_joins_the_old_user_id_to_the_new_one() {
     let message = |kind: &str, id: &str, day: u32, more: Value| {

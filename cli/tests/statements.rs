@@ -17,7 +17,7 @@ fn profile(service: &Service, identifier: &str) -> Option<Vec<String>> {
 }
 
 #[test]
-fn people_are_parted_and_erased() {
+fn people_are_split_and_erased() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::in_folder(folder.path(), 2);
     let file = folder.path().join("events.ndjson");
@@ -63,7 +63,7 @@ fn a_person_is_erased_by_one_of_their_identifiers() {
     let shown = service.ok(&["erase", "--person", "phone:+8613800001111"]);
     let marked: Vec<&str> = shown.lines().filter(|line| line.contains("by public events alone")).collect();
     assert!(marked.len() == 1 && marked[0].contains("anonymous_id||cookie"), "{shown}");
-    assert!(shown.contains("would send: an erasure of 3 identifiers"), "{shown}");
+    assert!(shown.contains("would send: the erasure of 3 identifiers"), "{shown}");
     service.ok(&["erase", "--person", "phone:+8613800001111", "--yes"]);
     service.drain();
     for identifier in ["email:a@b.example", "phone:+8613800001111", "anonymous_id:cookie"] {

@@ -10,24 +10,24 @@ use tributary_runtime::http::{Peer, block};
 
 use crate::rate_limit::{Cost, Levels, Rate};
 
-/// The most addresses that are remembered, about; those that have sent nothing for the longest time are forgotten.
+/// Most addresses that are remembered, approximately; those that were quiet for longest are dropped.
 const REMEMBERED_MAX: usize = 20_000;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Addresses {
     rate: Rate,
-    /// The share.
+    /// The share of the rate for one address.
     part: f64,
-    /// Reverse proxies: not senders themselves.
+    /// Reverse proxies, which do not count as senders.
     proxies: Vec<IpAddr>,
-    /// The header in which they say who is.
+    /// The header in which proxies name the sender.
     header: Option<HeaderName>,
     remembered: Mutex<Generations>,
     remembered_max: usize,
 }
 
-/// Levels by address, in two generations: when the younger is full it becomes the older, and what has not been asked for since is dropped.
+/// Levels by address, in two generations: when the younger one is full it becomes the older one, and entries not used since are dropped.
 #[derive(Debug, Default)]
 struct Generations {
     young: HashMap<IpAddr, Levels>,
@@ -35,21 +35,21 @@ struct Generations {
 }
 
 impl Addresses {
-    /// Each may send `percent` of this rate; whom the `proxies` name in `header`, or they themselves have no such limit.
+    /// Each address may send `percent` of this rate. The `proxies` themselves have no such limit; the address they name in `header` has.
     pub fn new(rate: Rate, percent: u32, proxies: &[IpAddr], header: Option<HeaderName>) -> Self {
         let proxies = proxies.iter().map(IpAddr::to_canonical).collect();
         let (part, remembered) = (f64::from(percent) / 100.0, Mutex::default());
         Self { rate, part, proxies, header, remembered, remembered_max: REMEMBERED_MAX }
     }
 
-    /// The address that sent a request; `None` where it came through a proxy that does not say.
+    /// The address that sent a request; `None` if it came through a proxy that does not name one.
     pub fn sender(&self, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
         let Peer(peer) = extensions.get().copied()?;
         if !self.is_proxy(peer) {
             return Some(block(peer));
         }
         let named = headers.get_all(self.header.as_ref()?).iter().rev().filter_map(|value| value.to_str().ok());
-        // The last one is what our proxy has seen; what stands before it anybody may have written. Chains of our own proxies are stepped over.
+        // The last address is the one that our proxy saw; anybody can write the ones before it. Addresses of our own proxies are skipped.
         let mut named = named.flat_map(|value| value.rsplit(',')).map(|text| read(text.trim()));
         named.find(|address| !address.is_some_and(|address| self.is_proxy(address)))?.map(block)
     }
@@ -58,7 +58,7 @@ impl Addresses {
         self.proxies.contains(&address.to_canonical())
     }
 
-    /// Takes what a request costs out of the bucket of its address.
+    /// Takes the cost of a request from the bucket of its address.
     ///
     /// # Errors
     /// See [`Levels::take`].
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_who_goes_on_sending_is_not_forgotten() {
+    fn memory_is_bounded_and_addresses_that_keep_sending_are_remembered() {
         let mut addresses = Addresses::new(Rate::new(100, 0), 25, &[], None);
         addresses.remembered_max = 100;
         let now = Instant::now();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_says_who_sends_and_nobody_else_does() {
+    fn only_a_trusted_proxy_may_name_the_senders_address() {
         let header = HeaderName::from_static("x-forwarded-for");
         let proxies = ["127.0.0.1".parse().unwrap(), "10.0.0.9".parse().unwrap()];
         let addresses = Addresses::new(Rate::new(1, 0), 25, &proxies, Some(header.clone()));

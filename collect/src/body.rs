@@ -12,28 +12,27 @@ use tributary_runtime::http::BodyError;
 use crate::budget::Room;
 use crate::refusal::Refusal;
 
-/// Honest JSON shrinks to a twentieth, repetitive JSON to a fiftieth. What shrinks more than this is a bomb.
+/// Largest compression ratio. Ordinary JSON compresses to a twentieth, repetitive JSON to a fiftieth; more is a decompression bomb.
 const RATIO_MAX: usize = 200;
-/// Up to here the ratio does not matter, bytes.
+/// Up to this size the ratio does not matter, bytes.
 const RATIO_FROM: usize = 64 << 10;
-/// Inflated at a time, bytes.
+/// Bytes decompressed per step.
 const STEP: usize = 16 << 10;
 
-/// How a body is compressed.
+/// The compression of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Coding {
     Gzip,
-    /// Deflate within zlib, as the standard has it.
+    /// Deflate in zlib format, as the standard says.
     Zlib,
-    /// Bare deflate, as some send it.
+    /// Raw deflate, as some clients send.
     Deflate,
 }
 
-/// Reads a body of at most `max` bytes into `room`, inflated where it is compressed. One that does not match its `Content-Encoding` is read
-/// as it is.
+/// Reads a body of at most `max` bytes into `room`, decompressed. A body that does not match its `Content-Encoding` is read as it is.
 ///
 /// # Errors
-/// When it is larger, compressed in another way or wrongly, comes too slowly, finds no room, or the sender breaks off.
+/// When it is too large, its compression is unknown or malformed, it is too slow, there is no room, or the sender disconnects.
 pub async fn read(headers: &HeaderMap, body: Body, max: usize, room: &mut Room) -> Result<Bytes, Refusal> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > max) {
@@ -51,14 +50,14 @@ pub async fn read(headers: &HeaderMap, body: Body, max: usize, room: &mut Room) 
     Ok(Bytes::from(inflated))
 }
 
-/// How a body is compressed: by what it begins with, for proxies and libraries leave headers behind that are no longer true.
+/// The compression of a body, by its first bytes: proxies and libraries leave headers that are no longer true.
 fn coding(headers: &HeaderMap, sent: &[u8]) -> Result<Option<Coding>, Refusal> {
     let said = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii().to_ascii_lowercase());
     let said = said.as_deref().unwrap_or_default();
     if sent.starts_with(&[0x1f, 0x8b]) {
         return Ok(Some(Coding::Gzip));
     }
-    // JSON, XML, or nothing.
+    // JSON, XML or empty: not compressed.
     let text = sent.strip_prefix(b"\xef\xbb\xbf").unwrap_or(sent).trim_ascii_start();
     if text.first().is_none_or(|byte| matches!(byte, b'{' | b'[' | b'<')) {
         return Ok(None);
@@ -76,7 +75,7 @@ fn is_zlib(sent: &[u8]) -> bool {
     matches!(sent, [method, flags, ..] if method & 0x0f == 8 && (u16::from(*method) << 8 | u16::from(*flags)) % 31 == 0)
 }
 
-/// Takes a body as it comes. One that is there at once is not copied.
+/// Receives a body. One that arrives in one piece is not copied.
 async fn receive(mut body: Body, max: usize, room: &mut Room) -> Result<Bytes, Refusal> {
     let (mut first, mut all) = (Bytes::new(), Vec::new());
     loop {
@@ -94,7 +93,7 @@ async fn receive(mut body: Body, max: usize, room: &mut Room) -> Result<Bytes, R
         if first.is_empty() && all.is_empty() {
             first = piece;
         } else {
-            // Small pieces would each keep the buffer that they came in.
+            // Copied, because each small piece would keep its whole buffer alive.
             all.extend_from_slice(&std::mem::take(&mut first));
             all.extend_from_slice(&piece);
         }
@@ -110,7 +109,7 @@ fn too_large(max: usize) -> Refusal {
     Refusal::TooLarge { what: "bytes of the body", max }
 }
 
-/// Inflates a body that was sent in so many bytes.
+/// Decompresses a body of `sent` compressed bytes.
 fn inflate(mut decoder: impl Read, sent: usize, max: usize) -> Result<Vec<u8>, Refusal> {
     let mut out = Vec::with_capacity(sent.saturating_mul(4).min(max));
     let mut step = vec![0; STEP];
@@ -162,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_what_it_is_and_not_what_its_head_says() {
+    fn a_body_is_decoded_by_its_content_and_not_by_its_headers() {
         for coding in ["gzip", "x-gzip", "deflate", "br", "zstd", "gzip, deflate"] {
             for text in ["{\"a\":1}", " [1]", "\u{feff}{}", "<xml/>", ""] {
                 assert_eq!(run(&[("content-encoding", coding)], text.into(), 100).unwrap(), text, "{coding}");

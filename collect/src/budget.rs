@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::refusal::Refusal;
 
-/// A body that has been waited for so long can be broken off for another one.
+/// A body that has been incomplete for this long can be aborted in favour of another.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// See the module.
@@ -21,12 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Budget {
     used: AtomicUsize,
     max: usize,
-    /// What the bodies of one address may take while they are waited for.
+    /// Most bytes for the incomplete bodies of one address.
     of_address_max: usize,
     awaited: Mutex<Awaited>,
 }
 
-/// Bodies that are waited for.
+/// The incomplete bodies.
 #[derive(Debug, Default)]
 struct Awaited {
     bytes: usize,
@@ -52,7 +52,7 @@ impl Awaited {
         id
     }
 
-    /// One that was aborted is not among them; its own task notices.
+    /// An aborted body is not in the map any more; its own task notices that.
     fn grow(&mut self, id: u64, bytes: usize) {
         let Some(body) = self.bodies.get_mut(&id) else { return };
         body.bytes += bytes;
@@ -76,7 +76,7 @@ impl Awaited {
         Some(body)
     }
 
-    /// Breaks the body off that has held most for longest, other than this one. False where none has been waited for long enough.
+    /// Aborts the body that has held the most bytes for the longest time, except this one. False if none has waited long enough.
     fn break_off(&mut self, except: u64, now: Instant) -> bool {
         let held = |body: &Body| body.bytes as u128 * now.saturating_duration_since(body.since).as_millis();
         let others =
@@ -90,7 +90,7 @@ impl Awaited {
 }
 
 impl Budget {
-    /// So many bytes, and `percent` of what bodies may take for those of one address.
+    /// This many bytes; `percent` of that for the bodies of one address.
     pub fn new(max: usize, percent: u32) -> Arc<Self> {
         let of_address_max = max / 2 / 100 * percent as usize;
         Arc::new(Self { used: AtomicUsize::new(0), max, of_address_max, awaited: Mutex::default() })
@@ -105,12 +105,12 @@ impl Budget {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Room for nothing yet, for a request from this address.
+    /// No room yet, for a request from this address.
     pub fn room(self: &Arc<Self>, address: Option<IpAddr>) -> Room {
         Room { budget: self.clone(), bytes: 0, address, awaited: None }
     }
 
-    /// Room for so many bytes.
+    /// Room for this many bytes.
     ///
     /// # Errors
     /// [`Refusal::Busy`].
@@ -121,28 +121,28 @@ impl Budget {
     }
 }
 
-/// Room that a request takes, until it is dropped.
+/// Room taken by a request, given back when dropped.
 #[derive(Debug)]
 pub struct Room {
     budget: Arc<Budget>,
     bytes: usize,
     address: Option<IpAddr>,
-    /// While its body is waited for: its number, and the channel that aborts it.
+    /// While its body is incomplete: its number, and the channel that aborts it.
     awaited: Option<(u64, Arc<Notify>)>,
 }
 
 impl Room {
-    /// Takes more.
+    /// Takes more room.
     ///
     /// # Errors
-    /// [`Refusal::Busy`]: there is none.
+    /// [`Refusal::Busy`]: there is no more.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         if let Some((id, _)) = self.awaited {
             self.grow_awaited(id, bytes, Instant::now())?;
         }
         let before = self.budget.used.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
-        // The first is taken however large: a body has a limit of its own.
+        // The first piece is always accepted: a body has a limit of its own.
         if before > 0 && before.saturating_add(bytes) > self.budget.max { Err(Refusal::Busy) } else { Ok(()) }
     }
 
@@ -162,7 +162,7 @@ impl Room {
         Ok(())
     }
 
-    /// Its body is waited for from now on. Returns when it has to be broken off.
+    /// Marks its body as incomplete. Returns when the body must be aborted.
     pub async fn broken_off(&mut self) {
         let told = match &self.awaited {
             Some((_, told)) => told.clone(),
@@ -177,7 +177,7 @@ impl Room {
         told.notified().await;
     }
 
-    /// Its body is there.
+    /// Marks its body as complete.
     pub fn is_whole(&mut self) {
         if let Some((id, _)) = self.awaited.take() {
             self.budget.awaited().remove(id);
@@ -198,7 +198,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether a body that is waited for is broken off.
+    /// Whether an incomplete body was aborted.
     fn is_broken_off(room: &mut Room) -> bool {
         let waiting = std::pin::pin!(room.broken_off());
         waiting.poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_given_back() {
+    fn memory_is_released() {
         let budget = Budget::new(100, 25);
         let large = budget.take(1_000).unwrap();
         assert_eq!(budget.take(1).err(), Some(Refusal::Busy));
@@ -223,13 +223,13 @@ mod tests {
     }
 
     #[test]
-    fn bodies_that_are_waited_for_leave_half_to_the_others() {
+    fn unfinished_bodies_leave_half_of_the_memory_to_others() {
         let budget = Budget::new(100, 100);
         let mut slow: Vec<Room> = (0..5).map(|_| awaited(&budget, None)).collect();
         assert!(slow.iter_mut().all(|room| room.grow(10).is_ok()));
         assert_eq!(slow[0].grow(1), Err(Refusal::Busy));
         assert!(budget.take(49).is_ok());
-        // One that is there counts among the others.
+        // A complete one no longer counts as incomplete.
         slow[1].is_whole();
         assert_eq!(slow[2].grow(10), Ok(()));
         drop(slow);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_goes_that_has_held_most_for_longest() {
+    fn the_body_that_held_most_for_longest_is_dropped() {
         let budget = Budget::new(100, 100);
         let (mut large, mut small) = (awaited(&budget, None), awaited(&budget, None));
         large.grow(30).unwrap();

@@ -27,7 +27,7 @@ use crate::signature::replay::{Refused, Taken};
 use crate::signature::{self, Push, Scheme, Verified};
 use crate::{body, envelope, utm};
 
-/// Everything that requests share.
+/// Shared by all requests.
 pub struct Collector {
     body_bytes_max: usize,
     batch_max: usize,
@@ -38,11 +38,11 @@ pub struct Collector {
     log: Log,
 }
 
-/// How many times as large as a body may be what is made of it: a batch says once what each of its records has.
+/// Largest ratio of records to body: fields of a batch are repeated in each of its records.
 const RECORDS_BYTES: usize = 8;
-/// The longest user agent that is passed on, bytes.
+/// Longest user agent that is passed on, bytes.
 const AGENT_BYTES_MAX: usize = 1_024;
-/// What a refused request costs its address.
+/// The cost of a refused request for its address.
 const REFUSED: Cost = Cost { messages: 1, bytes: 0, useless: 1 };
 
 struct Webhook {
@@ -54,10 +54,10 @@ struct Webhook {
 }
 
 impl Collector {
-    /// With these settings, into this log.
+    /// With these settings, writing to this log.
     ///
     /// # Errors
-    /// When a webhook cannot be used; settings that were loaded have been checked.
+    /// When a webhook's settings are invalid. Loaded settings have been checked.
     pub fn new(settings: &Settings, log: Log) -> Result<Self, signature::Problem> {
         let rate = Rate::new(settings.rate, settings.rate_kb);
         let header = HeaderName::try_from(&settings.proxy_header).ok();
@@ -89,12 +89,12 @@ impl Collector {
         &self.log
     }
 
-    /// How much each sender may send.
+    /// The rate limit of each sender.
     pub fn rate(&self) -> &Rate {
         &self.rate
     }
 
-    /// The write key in the head, `None` where there is no key in it. A wrong one is refused before the body is read.
+    /// The write key in the headers; `None` if there is none. A wrong one is refused before the body is read.
     fn early_key(&self, headers: &HeaderMap) -> Result<Option<&Known>, Refusal> {
         let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         match authorization.and_then(basic_user).filter(|user| !user.is_empty()) {
@@ -107,7 +107,7 @@ impl Collector {
         key.and_then(|key| self.keys.find(key)).ok_or(Refusal::Unauthorised)
     }
 
-    /// A request's early key, its body with the room that it takes, and when that had come.
+    /// Reads a request: its key in the headers, its body with the room it takes, and the time of receipt.
     async fn received(&self, request: Request, sender: Option<IpAddr>) -> Result<Received<'_>, Refusal> {
         let (Parts { headers, .. }, body) = request.into_parts();
         let early = self.early_key(&headers)?;
@@ -117,14 +117,14 @@ impl Collector {
         Ok(Received { early, body, agent, _room: room, now: Timestamp::now() })
     }
 
-    /// Lets a sender send what costs so much, or has it wait: its address first, so that one does not use up what all of a key have.
+    /// Applies the rate limits: first that of the address, so that one address cannot use up all of a key's rate.
     fn take(&self, sender: Option<IpAddr>, limit: &RateLimit, cost: Cost) -> Result<(), Refusal> {
         let now = Instant::now();
         let taken = self.addresses.take(sender, cost, now).and_then(|()| limit.take(cost, now));
         taken.map_err(|retry_after_s| Refusal::RateLimited { retry_after_s })
     }
 
-    /// The records of a request, once its sender may send them. What it took is given back then: the records have room of their own.
+    /// The records of a request, after the rate limits. The room of the body is given back; the records have room of their own.
     async fn segment_records(
         &self,
         call: Call,
@@ -190,7 +190,7 @@ impl Collector {
         };
         let (clear, replay_key) = match webhook.scheme.check(&push)? {
             Verified::Echo { text, replay_key } => {
-                // The signature of a question would be good for a push, too.
+                // Otherwise the signature of this request could be used for a push.
                 webhook.taken.note(replay_key, now_ms, moment).map_err(refuse)?;
                 return Ok(text.into_response());
             }
@@ -206,16 +206,16 @@ impl Collector {
         if let Some(taking) = taking {
             taking.keep();
         }
-        // WeChat takes nothing else for an answer; to others the status is enough.
+        // WeChat requires this answer; for others the status is enough.
         Ok("success".into_response())
     }
 
-    /// The sender of the request, if it can be identified.
+    /// The sender's address, if it can be determined.
     fn sender(&self, request: &Request) -> Option<IpAddr> {
         self.addresses.sender(request.extensions(), request.headers())
     }
 
-    /// The answer. What is refused costs the address that sent it: guessing keys and signatures is not for free.
+    /// The answer. A refusal is charged to the address that sent the request, so that guessing keys and signatures is limited.
     fn answer(
         &self,
         route: &'static str,
@@ -237,24 +237,24 @@ impl Collector {
     }
 }
 
-/// A request whose body is there.
+/// A request whose body was read.
 struct Received<'a> {
-    /// The key in its head.
+    /// The key in its headers.
     early: Option<&'a Known>,
     body: bytes::Bytes,
-    /// The user agent in its head.
+    /// The user agent in its headers.
     agent: Option<String>,
     _room: Room,
     now: Timestamp,
 }
 
-/// The user agent of a request, unless it is longer than any browser's.
+/// The user agent of a request, unless it is longer than that of any browser.
 fn agent(headers: &HeaderMap) -> Option<&str> {
     let agent = headers.get(header::USER_AGENT)?.to_str().ok()?;
     (!agent.is_empty() && agent.len() <= AGENT_BYTES_MAX).then_some(agent)
 }
 
-/// Refuses a request of which a record would be refused for its size: its sender can still do something about it.
+/// Refuses a request if one of its records would be refused for its size: here the sender can still react.
 fn small_enough(records: Vec<String>) -> Result<Vec<String>, Refusal> {
     let too_large = records.iter().position(|record| record.len() > JSON_BYTES_MAX);
     match too_large.and_then(|index| records.get(index).map(|record| (index, record.len()))) {

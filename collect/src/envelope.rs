@@ -8,12 +8,12 @@ use tributary_ingest::{TRUST_FIELD, Trust};
 use crate::json::Writer;
 use crate::refusal::Refusal;
 
-/// Headers that every push may bring along; more are named by the webhook's settings.
+/// Headers kept for every push; a webhook's settings can name more.
 const KEPT: [&str; 2] = ["content-type", "user-agent"];
-/// The longest header that is passed on, bytes.
+/// Longest header that is passed on, bytes.
 const HEADER_BYTES_MAX: usize = 1_024;
 
-/// The record of a push: a body that is a JSON object or list stands in it as it is, any other as a text.
+/// The record of a push. A body that is a JSON object or list is embedded as JSON, any other as text.
 ///
 /// # Errors
 /// When the body is not UTF-8.
@@ -22,7 +22,7 @@ pub fn record(provider: &str, keep: &[String], headers: &HeaderMap, body: &[u8],
     let mut out = Writer::new(body.len() + 256);
     out.text("provider", provider);
     out.text("received_at", &format!("{now:.3}"));
-    // Its signature was checked.
+    // Its signature was checked, so it is trusted.
     out.text(TRUST_FIELD, Trust::Trusted.name());
     let mut kept = Writer::new(128);
     for name in KEPT.into_iter().chain(keep.iter().map(String::as_str)) {
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn only_known_headers_are_passed_on() {
+    fn only_listed_headers_are_passed_on() {
         let long = "x".repeat(HEADER_BYTES_MAX + 1);
         let mut headers = HeaderMap::new();
         for (name, value) in [("content-type", "text/xml"), ("authorization", "s"), ("x-event", "deal"), ("user-agent", &long)]

@@ -10,24 +10,24 @@ use tributary_ingest::limits::JSON_DEPTH_MAX;
 
 use crate::refusal::Refusal;
 
-/// A request nests messages two levels deeper than they are.
+/// Messages are two levels deeper in a request than in a record.
 const DEPTH_MAX: usize = JSON_DEPTH_MAX + 2;
 
-/// A field's name and its value's text.
+/// A field's name, and its value as JSON text.
 pub type Field<'a> = (Cow<'a, str>, &'a RawValue);
 
-/// The fields of an object, in order; repeated ones are kept.
+/// The fields of an object, in order, with duplicates.
 #[derive(Debug, Default)]
 pub struct Object<'a>(pub Vec<Field<'a>>);
 
 impl<'a> Object<'a> {
-    /// The value of a field, `None` when absent or null; the last one where it stands twice.
+    /// The value of a field; `None` if absent or null; the last one if it occurs twice.
     pub fn get(&self, name: &str) -> Option<&'a RawValue> {
         let found = self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| *value);
         found.filter(|value| value.get() != "null")
     }
 
-    /// The value of a field that is text.
+    /// The value of a field that is a text.
     pub fn text(&self, name: &str) -> Option<Cow<'a, str>> {
         text(self.get(name)?)
     }
@@ -39,7 +39,7 @@ pub fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     if inside.contains('\\') { serde_json::from_str(value.get()).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inside)) }
 }
 
-/// The body's text: UTF-8, and not nested too deeply to be read.
+/// The body as text, after a check of UTF-8 and of its depth.
 ///
 /// # Errors
 /// [`Refusal::Malformed`].
@@ -75,7 +75,7 @@ impl<'de> Visitor<'de> for Fields {
     }
 }
 
-/// A name, borrowed where it has no escapes.
+/// A name, borrowed if it has no escapes.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -92,7 +92,7 @@ impl Writer {
         Self(text)
     }
 
-    /// Adds a field with a value that is JSON.
+    /// Adds a field with a JSON value.
     pub fn raw(&mut self, name: &str, json: &str) {
         if self.0.len() > 1 {
             self.0.push(',');
@@ -102,7 +102,7 @@ impl Writer {
         self.0.push_str(json);
     }
 
-    /// Adds a field with a text.
+    /// Adds a field with a text value.
     pub fn text(&mut self, name: &str, value: &str) {
         self.raw(name, "");
         push_text(&mut self.0, value);

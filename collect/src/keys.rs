@@ -9,13 +9,13 @@ use tributary_ingest::Trust;
 use crate::rate_limit::{Rate, RateLimit};
 use crate::settings::Settings;
 
-/// A key that is known.
+/// A configured write key.
 #[derive(Debug)]
 pub struct Known {
     digest: [u8; 32],
-    /// What its senders have left.
+    /// The rate limit of its senders.
     pub limit: RateLimit,
-    /// Who has it.
+    /// Who could have it.
     pub trust: Trust,
 }
 
@@ -24,7 +24,7 @@ pub struct Known {
 pub struct WriteKeys(Vec<Known>);
 
 impl WriteKeys {
-    /// Those of the settings, each of which may send at this rate.
+    /// From the settings; each key has this rate.
     pub fn new(settings: &Settings, rate: &Rate) -> Self {
         let known = settings.write_keys.values().map(|key| Known {
             digest: Sha256::digest(key.key.expose()).into(),
@@ -34,7 +34,7 @@ impl WriteKeys {
         Self(known.collect())
     }
 
-    /// A key; `None` where it is not known.
+    /// A key; `None` if it is not configured.
     pub fn find(&self, key: &str) -> Option<&Known> {
         let digest: [u8; 32] = Sha256::digest(key).into();
         let same = |known: &&Known| bool::from(known.digest.ct_eq(&digest));
@@ -42,7 +42,7 @@ impl WriteKeys {
     }
 }
 
-/// The user of HTTP basic auth, which is how libraries send the write key; the password is not looked at.
+/// The user in HTTP basic authentication, where libraries put the write key. The password is ignored.
 pub fn basic_user(authorization: &str) -> Option<String> {
     let (scheme, credentials) = authorization.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

@@ -42,7 +42,7 @@ pub static REQUEST_SECONDS: Metric = Metric {
     values: &[],
     help: "From the head of a request to its answer, by route; the wait for the log is in it.",
 };
-/// What waits.
+/// Bytes waiting for the log.
 pub static QUEUE_BYTES: Metric = Metric {
     name: "tributary_collector_queue_bytes",
     kind: MetricKind::Gauge,

@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A burst may hold what may be sent in this many seconds.
+/// A burst may be as large as what may be sent in this many seconds.
 const BURST_S: f64 = 10.0;
-/// Of messages that are of no use this part of the rate may be sent: what only makes work takes nothing from what is wanted.
+/// The share of the rate for useless messages, counted separately, so that they use up nothing of the rate for useful ones.
 const USELESS: f64 = 0.1;
 
-/// What each sender may send a second. Clones share it, and each can change it.
+/// The rate per sender. Clones share it; each can change it.
 #[derive(Debug, Clone, Default)]
 pub struct Rate(Arc<Shared>);
 
@@ -20,7 +20,7 @@ struct Shared {
 }
 
 impl Rate {
-    /// So many messages (0: no limit of anything) and KiB (0: no limit of bytes), until others are set.
+    /// Messages per second (0: no limits at all) and KiB per second (0: no limit of bytes), until changed.
     pub fn new(messages: u32, kilobytes: u32) -> Self {
         let rate = Self::default();
         rate.set(messages, kilobytes);
@@ -33,7 +33,7 @@ impl Rate {
         self.0.kilobytes.store(kilobytes, Ordering::Relaxed);
     }
 
-    /// Of messages, bytes and useless messages, `part` of what is set; `None` where nothing is limited.
+    /// `part` of the limits of messages, bytes and useless messages; `None` if there are no limits.
     fn get(&self, part: f64) -> Option<[f64; LANES]> {
         let messages = f64::from(self.0.messages.load(Ordering::Relaxed)) * part;
         let bytes = f64::from(self.0.kilobytes.load(Ordering::Relaxed)) * 1_024.0 * part;
@@ -41,22 +41,22 @@ impl Rate {
     }
 }
 
-/// What is counted apart.
+/// The number of separate buckets: messages, bytes, useless messages.
 const LANES: usize = 3;
 
-/// What a request costs.
+/// The cost of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Messages that may be of use. Any request costs at least one.
+    /// Messages that may be useful. Every request costs at least one.
     pub messages: usize,
-    /// Bytes of the body, inflated.
+    /// Bytes of the decompressed body.
     pub bytes: usize,
-    /// Messages of which nothing can be made, or one where the request is refused.
+    /// Useless messages; 1 for a refused request.
     pub useless: usize,
 }
 
-/// Lets so many messages and bytes a second pass, and bursts of ten times that. A request passes whole as long as something is left of all
-/// that it takes of, and what it takes too much is waited for afterwards: so one of any size passes.
+/// A token bucket for messages and bytes per second, with bursts of ten times that. A request passes completely if every bucket it uses has
+/// something left; what it takes too much must be waited for afterwards. So requests of any size can pass.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Levels {
     /// What may still pass; below 0 while there is something to wait for.
@@ -65,10 +65,10 @@ pub(crate) struct Levels {
 }
 
 impl Levels {
-    /// Takes what a request costs out, at `part` of this rate. `levels` is `None` until the first request.
+    /// Takes the cost of a request, at `part` of this rate. `levels` is `None` until the first request.
     ///
     /// # Errors
-    /// Nothing is left of something: how long until something is, in whole seconds of at least 1. Nothing was taken.
+    /// A bucket is empty: seconds until it is not, at least 1. Nothing was taken.
     pub(crate) fn take(levels: &mut Option<Self>, rate: &Rate, part: f64, cost: Cost, now: Instant) -> Result<(), u64> {
         let Some(rates) = rate.get(part) else { return Ok(()) };
         let before = levels.unwrap_or(Self { left: rates.map(|rate| rate * BURST_S), at: now });
@@ -83,7 +83,7 @@ impl Levels {
         }
         if wait.is_none() {
             after.iter_mut().zip(costs).for_each(|(left, cost)| *left -= cost);
-            // Of what is useless no more is waited for than a burst: whoever has mended their pages is not to wait for hours.
+            // The debt of useless messages is limited to a burst: a sender that has fixed its pages must not wait for hours.
             let [_, _, useless] = &mut after;
             let [_, _, rate] = rates;
             *useless = useless.max(-rate * BURST_S);
@@ -104,12 +104,12 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// With a full bucket.
+    /// Full at the beginning.
     pub fn new(rate: Rate) -> Self {
         Self { rate, levels: Mutex::new(None) }
     }
 
-    /// Takes what a request costs out.
+    /// Takes the cost of a request.
     ///
     /// # Errors
     /// See [`Levels::take`].
@@ -136,13 +136,13 @@ mod tests {
         assert_eq!(limit.take(messages(1), at(3_000)), Err(1));
         assert_eq!(limit.take(messages(1), at(3_100)), Ok(()));
         assert_eq!(limit.take(messages(0), at(3_100)), Err(1), "a request costs at least one");
-        // It fills up again, to the burst and no further.
+        // It refills up to a burst and no further.
         assert_eq!(limit.take(messages(101), at(1_000_000)), Ok(()));
         assert_eq!(limit.take(messages(1), at(1_000_000)), Err(1));
     }
 
     #[test]
-    fn bytes_are_waited_for_too() {
+    fn bytes_are_limited_too() {
         let (limit, start) = (RateLimit::new(Rate::new(10, 1)), Instant::now());
         let large = Cost { messages: 1, bytes: 11 << 10, useless: 0 };
         assert_eq!(limit.take(large, start), Ok(()));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_useless_takes_nothing_from_what_is_wanted() {
+    fn useless_messages_do_not_use_up_the_rate_of_useful_ones() {
         let (limit, start) = (RateLimit::new(Rate::new(100, 0)), Instant::now());
         let useless = Cost { useless: 1_000, ..Cost::default() };
         assert_eq!(limit.take(useless, start), Ok(()));

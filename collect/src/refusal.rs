@@ -5,22 +5,22 @@ use axum::response::{IntoResponse, Response};
 
 use crate::signature::SignatureError;
 
-/// Why a request is refused. No text holds a value of the request.
+/// Why a request is refused. No text contains a value from the request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No write key, or none that is known.
+    /// No write key, or an unknown one.
     #[error("a write key is needed: as the user of HTTP basic auth, or as writeKey in the body")]
     Unauthorised,
-    /// A push that is not known to be genuine.
+    /// The push is not authenticated.
     #[error("{0}")]
     SignatureError(#[from] SignatureError),
-    /// A push that was taken already.
+    /// The push was accepted before.
     #[error("this was sent before")]
     Replayed,
-    /// No call or webhook of this name.
-    #[error("there is nothing under this path")]
+    /// There is no call or webhook with this name.
+    #[error("there is no such path")]
     UnknownPath,
-    /// The body is not what it must be.
+    /// The body does not have the required form.
     #[error("{0}")]
     Malformed(&'static str),
     /// The body, or the number of messages in it, exceeds a limit.
@@ -28,35 +28,35 @@ pub enum Refusal {
     TooLarge {
         /// What is too large.
         what: &'static str,
-        /// How large it may be.
+        /// The limit.
         max: usize,
     },
-    /// A message of the request is larger than a record may be. None of the request was taken.
+    /// A message of the request is larger than the largest record. Nothing of the request was accepted.
     #[error("the message at index {index} has {bytes} bytes as a record, at most {max} are read; send the others without it")]
     MessageTooLarge {
-        /// Its place in the request, from 0.
+        /// Its position in the request, from 0.
         index: usize,
-        /// How large it is.
+        /// Its size.
         bytes: usize,
-        /// How large it may be.
+        /// The limit.
         max: usize,
     },
-    /// The body comes too slowly.
+    /// The body was sent too slowly.
     #[error("the body comes too slowly")]
     Slow,
-    /// The body is compressed in another way than gzip or deflate.
+    /// The compression is neither gzip nor deflate.
     #[error("send the body as it is, or with Content-Encoding: gzip or deflate")]
     UnsupportedEncoding,
-    /// The sender sends too much.
-    #[error("too many messages, or bytes, a second for this key or address; or too many that are of no use")]
+    /// The sender exceeds its rate limit.
+    #[error("too many messages, or bytes, a second for this key or address; or too many useless messages")]
     RateLimited {
-        /// When there is room again, seconds from now.
+        /// When to try again, seconds from now.
         retry_after_s: u64,
     },
-    /// Too much is under way, or waits for the log.
+    /// Too many requests are in progress, or wait for the log.
     #[error("busy; send it again later")]
     Busy,
-    /// The log does not answer, or has not answered in time. The records may be stored later all the same.
+    /// The log does not answer, or did not in time. The records may be stored later nevertheless.
     #[error("the log cannot be reached; send it again later")]
     LogAway,
 }
@@ -79,7 +79,7 @@ impl Refusal {
         "log_away",
     ];
 
-    /// The status of the answer.
+    /// The HTTP status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorised | Self::SignatureError(_) => StatusCode::UNAUTHORIZED,
@@ -94,7 +94,7 @@ impl Refusal {
         }
     }
 
-    /// The code: also the metric's label.
+    /// The code, also used as the metric's label.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unauthorised => "unauthorised",

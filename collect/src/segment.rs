@@ -14,12 +14,12 @@ use crate::json::{Object, Writer, check, text};
 use crate::rate_limit::Cost;
 use crate::refusal::Refusal;
 
-/// The kinds of messages that the decoder accepts.
+/// The kinds of messages that ingest decodes.
 const KINDS: [&str; 6] = ["track", "identify", "page", "screen", "group", "alias"];
-/// What stands in for a kind that a message does not name, so that it becomes a dead letter and is not taken for a native record.
+/// Stands for a missing kind: so the message becomes a dead letter, and does not count as a native record.
 const NO_KIND: &str = "none";
 
-/// The kind of body that the path stands for.
+/// The form of body for a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// One message, of this kind.
@@ -29,7 +29,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// By the part of the path behind `/v1/`, in its long or its short form.
+    /// By the part of the path after `/v1/`, long or short.
     pub fn find(name: &str) -> Option<Self> {
         if matches!(name, "batch" | "import" | "b") {
             return Some(Self::Batch);
@@ -38,7 +38,7 @@ impl Call {
     }
 }
 
-/// A request's body, parsed as far as it must be.
+/// A request's body, parsed as far as needed.
 #[derive(Debug)]
 pub struct Request<'a> {
     call: Call,
@@ -46,7 +46,7 @@ pub struct Request<'a> {
     messages: Vec<Message<'a>>,
     /// Whether the context of the batch may name a person.
     names_somebody: bool,
-    /// Bytes of its records, about.
+    /// Approximate bytes of its records.
     bytes: usize,
 }
 
@@ -54,7 +54,7 @@ pub struct Request<'a> {
 #[derive(Debug)]
 enum Message<'a> {
     Object(Object<'a>),
-    /// Not an object: it becomes a dead letter as it is.
+    /// Not an object: passed on unchanged, so that it becomes a dead letter.
     Other(&'a RawValue),
 }
 
@@ -63,8 +63,8 @@ impl<'a> Message<'a> {
         serde_json::from_str(message.get()).map_or(Self::Other(message), Self::Object)
     }
 
-    /// Whether something may come of it: it has a kind that there is, and somewhere to look for whom it names. Seen without understanding it;
-    /// the decoder is stricter.
+    /// Whether a message may be useful: it has a known kind, and fields that may name somebody. Only a cheap check; the decoder is
+    /// stricter.
     fn is_useful(&self, batch_names: bool) -> bool {
         match self {
             Self::Object(fields) => {
@@ -77,7 +77,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Where a message may name a person, in it and in its context.
+/// Fields that may name a person, in the message and in its context.
 const NAMES: [&str; 5] = ["userId", "anonymousId", "previousId", "groupId", "traits"];
 const NAMES_IN_CONTEXT: [&str; 3] = ["traits", "externalIds", "groupId"];
 
@@ -104,7 +104,7 @@ impl<'a> Request<'a> {
     /// Reads a body.
     ///
     /// # Errors
-    /// When it is not JSON of the right form, holds more than `batch_max` messages, or its records would have more than about `bytes_max`
+    /// When it is not JSON of the right form, has more than `batch_max` messages, or its records would have more than about `bytes_max`
     /// bytes.
     pub fn read(call: Call, body: &'a [u8], batch_max: usize, bytes_max: usize) -> Result<Self, Refusal> {
         const FORM: Refusal = Refusal::Malformed("expected a JSON object; of a batch with a list of messages in `batch`");
@@ -133,7 +133,7 @@ impl<'a> Request<'a> {
         self.outer.text("writeKey")
     }
 
-    /// What its messages cost.
+    /// The cost of its messages.
     pub fn cost(&self) -> Cost {
         let (all, messages) = match self.call {
             Call::One(_) => (1, usize::from(names_somebody(&self.outer))),
@@ -144,8 +144,8 @@ impl<'a> Request<'a> {
         Cost { messages, bytes: self.bytes, useless: all - messages }
     }
 
-    /// The records of the messages, received at `now` with a key of this trust. `agent`: the user agent of the request, which stands in where a page view has none of
-    /// its own; a batch comes from a program.
+    /// The records of the messages, received at `now`, with this trust. `agent` is the user agent of the request, used for page views
+    /// without one; a batch comes from a program, so it is not used there.
     pub fn records(&self, now: Timestamp, trust: Trust, agent: Option<&str>) -> Vec<String> {
         let receipt = Receipt { now, at: format!("{now:.3}"), trust };
         match self.call {
@@ -166,15 +166,15 @@ impl<'a> Request<'a> {
     }
 }
 
-/// How a message came in.
+/// How a message was received.
 struct Receipt {
     now: Timestamp,
-    /// The same as text.
+    /// The time as text.
     at: String,
     trust: Trust,
 }
 
-/// A message with what the server adds: when and with what trust it was received, its kind, and the fields that the batch gives for all of its messages.
+/// A message with the fields that the server adds: time of receipt, trust, kind, and fields that the batch has for all of its messages.
 fn stamp(message: &Object<'_>, kind: Option<&str>, batch: &Object<'_>, receipt: &Receipt) -> String {
     let bytes: usize = message.0.iter().map(|(name, value)| name.len() + value.get().len() + 4).sum();
     let mut out = Writer::new(bytes + 200);
@@ -211,13 +211,13 @@ fn stamp(message: &Object<'_>, kind: Option<&str>, batch: &Object<'_>, receipt: 
     out.finish()
 }
 
-/// Whether the sender's clock is near enough to ours; without the time of sending there is nothing to correct by.
+/// Whether the sender's clock is close to ours; true without the time of sending, because then nothing can be corrected.
 fn is_clock_right(sent_at: Option<&RawValue>, now: Timestamp) -> bool {
     let Some(sent_at) = sent_at.and_then(text) else { return true };
     sent_at.parse::<Timestamp>().is_ok_and(|sent| now.as_millisecond().abs_diff(sent.as_millisecond()) <= CLOCK_SKEW_MS_MAX)
 }
 
-/// A context that has nothing but the user agent; `None` where the message's own has one.
+/// The context with the user agent added; `None` if the message has one.
 fn with_agent(own: Option<&RawValue>, agent: &str) -> Option<Box<RawValue>> {
     let own: Object<'_> = own.and_then(|own| serde_json::from_str(own.get()).ok()).unwrap_or_default();
     if own.get("userAgent").is_some() {
@@ -228,7 +228,7 @@ fn with_agent(own: Option<&RawValue>, agent: &str) -> Option<Box<RawValue>> {
     RawValue::from_string(out.finish()).ok()
 }
 
-/// The message's context over the batch's; a null field is ignored.
+/// The message's context over the batch's; null fields are ignored.
 fn merge(own: Option<&RawValue>, shared: &RawValue) -> String {
     let own: Object<'_> = own.and_then(|own| serde_json::from_str(own.get()).ok()).unwrap_or_default();
     let shared_fields: Object<'_> = serde_json::from_str(shared.get()).unwrap_or_default();

@@ -21,15 +21,15 @@ use crate::collector::{self, Collector};
 use crate::metrics::CONNECTIONS;
 use crate::settings::Settings;
 
-/// How long those that have begun are waited for at the end, beside the time that the log has; and where the log has failed, in all.
+/// How long requests in progress may take when the server stops, beside the log's timeout. If the log has failed: in all.
 const DRAIN: Duration = Duration::from_secs(10);
 const DRAIN_FAILED: Duration = Duration::from_secs(1);
-/// How often the stop flag and the log are looked at.
+/// How often the stop flag and the log are checked.
 const LOOK: Duration = Duration::from_millis(200);
-/// How long a browser may remember what it may send.
+/// How long a browser may cache the answer to a preflight request.
 const CORS_AGE: Duration = Duration::from_secs(3_600);
 
-/// Why the collector does not serve.
+/// Why the collector cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address cannot be listened on.
@@ -40,19 +40,19 @@ pub enum ServeError {
         /// The error of the system.
         source: io::Error,
     },
-    /// The threads were refused.
+    /// The threads could not be started.
     #[error("the collector's threads cannot be started: {0}")]
     Threads(#[source] io::Error),
-    /// The log has failed for good.
+    /// The log has failed permanently.
     #[error("{0}")]
     Log(String),
 }
 
-/// A collector that listens, and does not serve yet.
+/// A collector with a bound listener that does not serve yet.
 pub struct Server {
     runtime: Runtime,
     listener: TcpListener,
-    /// Where it listens.
+    /// The listening address.
     pub address: SocketAddr,
     collector: Arc<Collector>,
     router: Router,
@@ -61,7 +61,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens.
+    /// Binds the address.
     ///
     /// # Errors
     /// When the address cannot be listened on.
@@ -82,12 +82,12 @@ impl Server {
         Ok(Self { runtime, listener, address, collector, router, limits: limits(settings), drain: DRAIN + ack })
     }
 
-    /// What strangers may take.
+    /// The limits on connections.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// With at most so many connections, of which an address has the share of the settings.
+    /// With at most this many connections; an address gets its configured share of them.
     #[must_use]
     pub fn at_most(mut self, connections: u64) -> Self {
         let before = self.limits.connections.max(1);
@@ -103,7 +103,7 @@ impl Server {
         Self { limits, ..self }
     }
 
-    /// Tells on `/readyz` whether the log takes records, and which service this is.
+    /// Serves `/readyz`, which says whether the log accepts records, and names this service.
     pub fn named(mut self, service: &str) -> Self {
         let collector = self.collector.clone();
         let ready = move || std::future::ready(ready(collector.log().is_away()));
@@ -112,10 +112,10 @@ impl Server {
         self
     }
 
-    /// Serves until the pulse ends, then finishes the requests that have begun.
+    /// Serves until it is stopped, then finishes the requests in progress.
     ///
     /// # Errors
-    /// When the log has failed for good.
+    /// When the log has failed permanently.
     pub fn run(self, pulse: &Pulse) -> Result<(), ServeError> {
         let Self { runtime, listener, collector, router, limits, drain, .. } = self;
         let (stop, stopping) = watch::channel(false);
@@ -140,7 +140,7 @@ impl Server {
     }
 }
 
-/// What strangers may take, by the settings.
+/// The limits on connections, from the settings.
 fn limits(settings: &Settings) -> Limits {
     let connections = settings.connections_max as usize;
     let of_address = (connections * settings.address_percent as usize).div_ceil(100);
@@ -150,7 +150,7 @@ fn limits(settings: &Settings) -> Limits {
 }
 
 fn router(settings: &Settings, collector: Arc<Collector>) -> Router {
-    // With or without a slash at its end: people type addresses, and proxies add one.
+    // With or without a slash at the end: people type URLs, and proxies add one.
     let router = ["", "/"].into_iter().fold(Router::new(), |router, end| {
         router
             .route(&format!("/v1/{{call}}{end}"), post(collector::segment))

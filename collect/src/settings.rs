@@ -13,42 +13,42 @@ use crate::signature;
 pub use crate::signature::settings::{Encoding, Format, WebhookSettings};
 pub use crate::write_key::WriteKey;
 
-/// Settings of the collector.
+/// `[collector]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Address and port; loopback by default. It speaks plain HTTP: what faces the internet ends TLS in front of it.
+    /// Address and port; loopback by default. Plain HTTP: on the internet, put a proxy with TLS in front.
     pub listen: SocketAddr,
     /// Threads that serve requests.
     pub threads: u32,
-    /// The largest body, in bytes, once it is inflated.
+    /// Largest body after decompression, bytes.
     pub body_bytes_max: u32,
-    /// The most messages of one request.
+    /// Most messages per request.
     pub batch_max: u32,
-    /// Messages a second that one write key, or one webhook, may send; a burst may hold ten times that. Of messages of which nothing can be
-    /// made it is a tenth of that, counted apart. 0: no limit, neither of bytes.
+    /// Messages per second for one write key or webhook; a burst may have ten times that. Useless messages have a separate limit, a tenth
+    /// of this. 0: no limits, not even of bytes.
     pub rate: u32,
-    /// KiB a second that one write key, or one webhook, may send; a burst may hold ten times that. 0: no limit.
+    /// KiB per second for one write key or webhook; a burst may have ten times that. 0: no limit.
     pub rate_kb: u32,
-    /// The most open connections, where the limit of open files allows as many. A further one takes the place of the idlest.
+    /// Most open connections, if the limit of open files allows as many. A further one replaces the one idle for longest.
     pub connections_max: u32,
-    /// What one address may have of the connections, of the memory of bodies, and of the rates; percent. 100: no limit of its own.
+    /// The share of one address in the connections, the memory for bodies, and the rates; percent. 100: no limit per address.
     pub address_percent: u32,
-    /// Addresses of reverse proxies: they have no such limits.
+    /// Addresses of reverse proxies, which have no such limits.
     pub proxies: Vec<IpAddr>,
-    /// The header in which the proxies say whose request it is, such as `x-forwarded-for`: that address then has its share of the rates and of
-    /// the memory. Only where they set it themselves. Empty: none.
+    /// The header in which proxies name the client, such as `x-forwarded-for`: that address then gets its share of the rates and of the
+    /// memory. Set it only if the proxies themselves write this header. Empty: none.
     pub proxy_header: String,
-    /// MiB of bodies that are under way and of records that wait for the log; beyond, requests are answered 503. A part of
+    /// MiB for bodies being received and records waiting for the log; beyond that, requests are answered with 503. Part of
     /// `worker.memory_mb`.
     pub queue_mb: u32,
-    /// How long a request waits for the log, in milliseconds; then it is answered 503.
+    /// How long a request waits for the log, milliseconds; then it is answered with 503.
     pub ack_ms: u32,
-    /// Origins whose pages may call it from a browser, such as `https://www.a.example`; `*` for any.
+    /// Origins whose pages may send from a browser, such as `https://www.a.example`; `*` for any.
     pub cors_origins: Vec<String>,
-    /// Write keys of the SDK, UTM and pixel endpoints, by a name of one's own. Two at a time let a key be replaced.
+    /// Write keys of the SDK, UTM and pixel endpoints, by a name of your choice. Several at a time allow a key to be replaced.
     pub write_keys: BTreeMap<String, WriteKey>,
-    /// Whether there are write keys that stand in pages, where anybody may read them. False: all of them are trusted.
+    /// Whether there are write keys in web pages, where anybody can read them. False: all keys are trusted.
     pub public_keys: bool,
     /// Webhooks, by the last part of their path.
     pub webhooks: BTreeMap<String, WebhookSettings>,
@@ -77,19 +77,19 @@ impl Default for Settings {
     }
 }
 
-/// Names of write keys and webhooks: they stand in paths, logs and metrics.
+/// Whether a text can name a write key or a webhook: names occur in paths, logs and metrics.
 fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 impl Settings {
-    /// Who has a write key.
+    /// The trust of a write key's records.
     pub fn trust(&self, key: &WriteKey) -> Trust {
         if self.public_keys { key.trust } else { Trust::Trusted }
     }
 
-    /// The topics that public write keys may send to. Refused records there must not stop a partition.
+    /// The topics that public write keys can send to. Their refused records must not stop a partition.
     pub fn public_topics(&self) -> Vec<Topic> {
         let anybody = self.write_keys.values().any(|key| self.trust(key) == Trust::Public);
         if anybody { vec![Topic::Sdk, Topic::Utm] } else { Vec::new() }

@@ -9,7 +9,7 @@ use crate::json::{Object, Writer, check};
 use crate::rate_limit::Cost;
 use crate::refusal::Refusal;
 
-/// A transparent GIF of one pixel: a header, two colours, a graphic control block that makes the first transparent, one image.
+/// A transparent GIF of one pixel: header, two colours, a graphic control block that makes the first transparent, one image.
 pub const PIXEL: &[u8; 43] =
     b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\0\0\0\x21\xf9\x04\x01\0\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0\x3b";
 
@@ -17,13 +17,13 @@ pub const PIXEL: &[u8; 43] =
 pub const QUERY_BYTES_MAX: usize = 16 << 10;
 /// The most parameters of a pixel.
 const PARAMETERS_MAX: usize = 64;
-/// The parameter of a pixel that holds the write key; in a body it is the field of that name.
+/// The parameter of a pixel with the write key; in a body, the field.
 pub const WRITE_KEY: &str = "writeKey";
 
-/// The field of a hit that holds the user agent of the visitor's browser.
+/// The field of a hit with the user agent of the visitor's browser.
 const AGENT: &str = "user_agent";
 
-/// Fields of a touch that do not say whose it is.
+/// Fields of a touch that cannot name a person.
 const NAMES_NOBODY: [&str; 17] = [
     TRUST_FIELD,
     "kind",
@@ -44,7 +44,7 @@ const NAMES_NOBODY: [&str; 17] = [
     "consent",
 ];
 
-/// A posted body, parsed as far as it must be.
+/// A posted body, parsed as far as needed.
 #[derive(Debug)]
 pub struct Hits<'a> {
     hits: Vec<Hit<'a>>,
@@ -54,7 +54,7 @@ pub struct Hits<'a> {
 #[derive(Debug)]
 enum Hit<'a> {
     Object(Object<'a>),
-    /// Not an object: it becomes a dead letter as it is.
+    /// Not an object: passed on unchanged, so that it becomes a dead letter.
     Other(&'a RawValue),
 }
 
@@ -62,7 +62,7 @@ impl<'a> Hits<'a> {
     /// Reads a hit, or a list of them.
     ///
     /// # Errors
-    /// When it is not JSON of that form, holds more than `batch_max` hits, or one that says that it is no touch.
+    /// When it is not JSON of that form, has more than `batch_max` hits, or one with a kind other than a touch.
     pub fn read(body: &'a [u8], batch_max: usize) -> Result<Self, Refusal> {
         const FORM: Refusal = Refusal::Malformed("expected a JSON object, or a list of them");
         let body = check(body)?.trim_ascii();
@@ -88,13 +88,13 @@ impl<'a> Hits<'a> {
         self.write_key.as_deref()
     }
 
-    /// What they cost.
+    /// Their cost.
     pub fn cost(&self) -> Cost {
         let messages = self.hits.iter().filter(|hit| hit.is_useful()).count();
         Cost { messages, bytes: 0, useless: self.hits.len() - messages }
     }
 
-    /// The records, received at `now` with a key of this trust. `agent`: the user agent of the request, which stands in where a hit has none of its own.
+    /// The records, received at `now`, with this trust. `agent` is the user agent of the request, used for hits without one.
     pub fn records(&self, now: Timestamp, trust: Trust, agent: Option<&str>) -> Vec<String> {
         let record = |hit: &Hit<'_>| match hit {
             Hit::Object(fields) => record(fields, now, trust, agent),
@@ -114,7 +114,7 @@ impl<'a> Hit<'a> {
         Ok(Self::Object(fields))
     }
 
-    /// Whether something may come of it: it has a field that may say whose it is. Seen without understanding it; the decoder is stricter.
+    /// Whether a hit may be useful: it has a field that may name a person. Only a cheap check; the decoder is stricter.
     fn is_useful(&self) -> bool {
         let Self::Object(fields) = self else { return false };
         let says = |value: &RawValue| !matches!(value.get(), "null" | "\"\"" | "{}" | "[]");
@@ -150,8 +150,8 @@ fn record(fields: &Object<'_>, now: Timestamp, trust: Trust, agent: Option<&str>
     out.finish()
 }
 
-/// The record of a pixel: each parameter is a field of the native record. Without `url` it is the page that the pixel stands on, as the
-/// browser names it in `Referer`; without `user_agent` it is the request's.
+/// The record of a pixel: each parameter is a field of the native record. Without `url`, the page is that of the header `Referer`; without
+/// `user_agent`, the request's is used.
 ///
 /// # Errors
 /// When it has too many parameters.
@@ -163,11 +163,11 @@ pub fn pixel(query: &[(String, String)], page: Option<&str>, agent: Option<&str>
     let mut out = Writer::new(512);
     out.text("kind", "touch");
     out.text("received_at", &received_at);
-    // Its key stands in a URL: whoever looks has it.
+    // Its key is in a URL, where anybody can see it.
     out.text(TRUST_FIELD, Trust::Public.name());
     let mut known = vec!["kind", "received_at", WRITE_KEY, TRUST_FIELD];
     for (name, value) in query.iter().filter(|(_, value)| !value.is_empty()) {
-        // The first of several, as for UTM parameters.
+        // The first of several counts, as for UTM parameters.
         if !known.contains(&name.as_str()) {
             out.text(name, value);
             known.push(name);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_user_agent_of_the_request_stands_in() {
+    fn the_user_agent_defaults_to_that_of_the_request() {
         let of = |body: &str| {
             let records = Hits::read(body.as_bytes(), 10).unwrap().records(now(), Trust::Public, Some("curl/8.0"));
             serde_json::from_str::<Value>(&records[0]).unwrap()["user_agent"].take()
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pixel_stands_for_a_hit() {
+    fn a_pixel_request_is_a_hit() {
         let pairs =
             |text: &str| -> Vec<(String, String)> { url::form_urlencoded::parse(text.as_bytes()).into_owned().collect() };
         let query = pairs(

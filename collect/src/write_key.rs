@@ -11,14 +11,14 @@ use tributary_runtime::config::Secret;
 /// `[collector.write_keys]`: `web = "..."`, or `backend = { key = "...", trust = "trusted" }`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteKey {
-    /// What a sender shows.
+    /// The key that senders send.
     pub key: Secret,
-    /// Who has it: one that stands in a page anybody has.
+    /// Who could have it: one in a web page is public.
     pub trust: Trust,
 }
 
 impl WriteKey {
-    /// One that stands in pages.
+    /// A key in web pages.
     pub fn public(key: impl Into<String>) -> Self {
         Self { key: Secret::new(key), trust: Trust::Public }
     }
@@ -44,7 +44,7 @@ impl<'de> Deserialize<'de> for WriteKey {
 
 struct KeyVisitor;
 
-/// Names no field that was found: it may be the key, written in the wrong place.
+/// Does not name the field that was found: it may be the key, written in the wrong place.
 const FORM: &str = "expected text, or a section with key and trust";
 
 impl<'de> Visitor<'de> for KeyVisitor {
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_public_unless_it_says_otherwise() {
+    fn a_key_is_public_unless_it_is_configured_as_secret() {
         let read = |json: &str| serde_json::from_str::<WriteKey>(json);
         assert_eq!(read("\"0123456789\"").unwrap(), WriteKey::public("0123456789"));
         let trusted = read(r#"{"key": "0123456789", "trust": "trusted"}"#).unwrap();

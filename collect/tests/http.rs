@@ -130,7 +130,7 @@ fn a_message_that_no_decoder_takes_is_refused_and_named() {
 }
 
 #[test]
-fn a_slash_at_the_end_makes_no_difference_and_the_user_agent_stands_in() {
+fn a_trailing_slash_is_ignored_and_the_user_agent_is_taken_from_the_request() {
     let served = Served::start(&settings());
     let authorization = basic(KEY);
     let headers = [("authorization", authorization.as_str()), ("user-agent", "curl/8.0")];
@@ -220,7 +220,7 @@ fn away(settings: &Settings) -> Log {
 }
 
 #[test]
-fn while_the_log_is_away_senders_are_told_to_come_again() {
+fn while_the_log_is_unavailable_senders_get_503() {
     let settings = Settings { ack_ms: 300, ..hubspot() };
     let (address, service) = serve(&settings, away(&settings));
     wait_ready(&service.health(), false);

@@ -9,11 +9,11 @@ use parquet::file::writer::SerializedColumnWriter;
 use serde_json::Value;
 use tributary_proto::dictionary::{Field, Form};
 
-/// The day from which days are counted.
+/// Day 0 of Parquet's dates.
 const FIRST_DAY: Date = date(1970, 1, 1);
-/// What a text costs beside its bytes.
+/// Memory for a text beside its bytes.
 const TEXT_OVERHEAD: usize = 64;
-/// What any value costs with its levels.
+/// Memory for any value with its levels.
 const VALUE_OVERHEAD: usize = 12;
 
 /// Why a field cannot be written.
@@ -34,7 +34,7 @@ pub(crate) enum Cell {
     Bytes(Vec<u8>),
 }
 
-/// The values of one column, each with the levels by which the format tells what stands in which list of which row.
+/// The values of one column, with the definition and repetition levels by which Parquet marks where lists begin and values are missing.
 pub(crate) struct Column {
     values: Values,
     definitions: Vec<i16>,
@@ -60,7 +60,7 @@ impl Column {
         Self { values, definitions: Vec::new(), repetitions: Vec::new() }
     }
 
-    /// Adds a value, or that there is none. Returns what it costs.
+    /// Adds a value, or a missing one. Returns the memory it takes, in bytes.
     pub fn put(&mut self, cell: Option<Cell>, definition: i16, repetition: i16) -> usize {
         self.definitions.push(definition);
         self.repetitions.push(repetition);
@@ -73,7 +73,7 @@ impl Column {
                 values.push(ByteArray::from(value));
                 return cost;
             }
-            // There is none; a cell of another form is not made.
+            // A missing value; a cell of another form cannot occur here.
             _ => {}
         }
         VALUE_OVERHEAD
@@ -95,7 +95,7 @@ impl Column {
     }
 }
 
-/// The value that a field has in a row; `None` for a time or a day that there is none of. A missing field is empty.
+/// The value of a field in a row; `None` for a time or a day that is not set. A missing field is the default of its form.
 pub(crate) fn cell(field: &Field, value: &Value) -> Result<Option<Cell>, CellError> {
     let wrong = |expected| CellError { field: field.name, expected };
     let lacks = value.is_null();
@@ -137,7 +137,7 @@ pub(crate) fn cell(field: &Field, value: &Value) -> Result<Option<Cell>, CellErr
     }))
 }
 
-/// An integer, which is a text where it is too large for a number of JSON.
+/// An integer; JSON has large ones as text.
 fn integer(value: &Value) -> Option<i128> {
     let number = value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
     number.or_else(|| value.as_str()?.parse().ok())
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_what_the_dictionary_says() {
+    fn values_have_the_types_of_the_dictionary() {
         for (form, value, expected) in [
             (Form::Text, json!("a"), "a"),
             (Form::Text, Value::Null, ""),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_something_else_is_said_with_its_field() {
+    fn a_value_of_another_type_is_reported_with_its_field() {
         for (form, value) in [
             (Form::Text, json!(1)),
             (Form::Bytes, json!("?")),

@@ -10,7 +10,7 @@ use tributary_proto::dictionary::{Field, Form};
 use crate::column::{Cell, CellError, Column, cell};
 use crate::schema::{leaves, may_lack};
 
-/// Rows that have been taken and not yet written.
+/// Rows that are not written yet, by columns.
 pub struct Columns {
     fields: &'static [Field],
     columns: Vec<Column>,
@@ -18,44 +18,44 @@ pub struct Columns {
     bytes: usize,
 }
 
-/// Where in lists a value stands, as the format counts it.
+/// The position of a value in the nesting of lists.
 #[derive(Clone, Copy, Default)]
 struct Place {
-    /// How many of the lists and cells around it are there.
+    /// Definition level: how many of the lists and optional cells around it are present.
     definition: i16,
-    /// In which of the lists it follows another; 0 at the beginning of a row.
+    /// Repetition level: in which of the lists it is a further item; 0 at the beginning of a row.
     repetition: i16,
-    /// How many lists it is in.
+    /// The number of lists around it.
     depth: i16,
 }
 
 impl Columns {
-    /// No rows yet, of rows with such fields.
+    /// No rows, of a schema with these fields.
     pub fn new(fields: &'static [Field]) -> Self {
         Self { fields, columns: columns(fields), rows: 0, bytes: 0 }
     }
 
-    /// How many rows wait.
+    /// The number of rows.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// How much memory they hold, about.
+    /// The memory they take, approximately, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Takes a row.
+    /// Adds a row.
     ///
     /// # Errors
-    /// When a field does not match the data dictionary. The rows taken so far can then not be written any more.
+    /// When a field does not match the data dictionary. Then the rows added before cannot be written, either.
     pub fn take(&mut self, row: &Map<String, Value>) -> Result<(), CellError> {
         self.message(0, self.fields, row, Place::default())?;
         self.rows += 1;
         Ok(())
     }
 
-    /// Takes the fields of a message; its first column is number `at`.
+    /// Adds the fields of a message; its first column is number `at`.
     fn message(&mut self, mut at: usize, fields: &[Field], row: &Map<String, Value>, place: Place) -> Result<(), CellError> {
         for field in fields {
             let value = row.get(field.name).unwrap_or(&Value::Null);
@@ -115,7 +115,7 @@ impl Columns {
         }
     }
 
-    /// Writes all rows that wait as a row group.
+    /// Writes all rows as a row group.
     ///
     /// # Errors
     /// When the library cannot write them.
@@ -131,7 +131,7 @@ impl Columns {
     }
 }
 
-/// Looks at a row that is to be taken later.
+/// Checks a row that is to be added later.
 ///
 /// # Errors
 /// As [`Columns::take`].
@@ -153,7 +153,7 @@ pub fn check(fields: &[Field], row: &Map<String, Value>) -> Result<(), CellError
     Ok(())
 }
 
-/// The items of a list; a row that lacks it has none.
+/// The items of a list; empty if the row lacks it.
 fn items<'a>(field: &Field, value: &'a Value) -> Result<&'a [Value], CellError> {
     match value {
         Value::Array(items) => Ok(items),
@@ -162,7 +162,7 @@ fn items<'a>(field: &Field, value: &'a Value) -> Result<&'a [Value], CellError> 
     }
 }
 
-/// The names and texts of a map; a row that lacks it has none.
+/// The entries of a map; empty if the row lacks it.
 fn entries<'a>(
     field: &Field,
     value: &'a Value,
@@ -181,7 +181,7 @@ fn fields_of<'a>(field: &Field, value: &'a Value) -> Result<&'a Map<String, Valu
     value.as_object().ok_or(CellError { field: field.name, expected: "an object" })
 }
 
-/// Empty columns for all values of rows with such fields, in the order of the schema.
+/// Empty columns for rows with these fields, in the order of the schema.
 fn columns(fields: &[Field]) -> Vec<Column> {
     let of = |field: &Field| match field.form {
         Form::Message(fields) => columns(fields),

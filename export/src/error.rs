@@ -16,7 +16,7 @@ pub enum ExportError {
     File {
         /// The file.
         path: PathBuf,
-        /// What was tried.
+        /// What failed.
         doing: &'static str,
         /// The error of the system.
         source: io::Error,
@@ -29,21 +29,21 @@ pub enum ExportError {
         /// The error of the library.
         source: ParquetError,
     },
-    /// Another export writes the same file.
+    /// Another export is writing the same file.
     #[error("{}: another export is writing it; wait for it, or choose another folder", .0.display())]
     Busy(PathBuf),
-    /// The topic has no rows for readers.
+    /// The topic has no rows for export.
     #[error("{0} has no rows; outputs have")]
     NoRows(&'static str),
     /// A record is not a row of its topic.
     #[error(transparent)]
     Format(#[from] FormatError),
-    /// A row is no JSON object.
+    /// A row is not a JSON object.
     #[error("a row of {topic} is no JSON object: {why}")]
     Json {
         /// The topic's role.
         topic: &'static str,
-        /// The error of the reader.
+        /// The error of the JSON reader.
         why: String,
     },
     /// A field of a row does not match the data dictionary.
@@ -51,19 +51,19 @@ pub enum ExportError {
     Cell {
         /// The topic's role.
         topic: &'static str,
-        /// Which, and why.
+        /// The field, and the reason.
         source: CellError,
     },
 }
 
 impl ExportError {
-    /// Tells what was tried with a file.
+    /// Adds the file and what was tried to an error.
     pub(crate) fn file(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { path, doing, source }
     }
 
-    /// Tells of which file the library speaks.
+    /// Adds the file to an error of the library.
     pub(crate) fn parquet(path: &Path) -> impl FnOnce(ParquetError) -> Self {
         let path = path.to_owned();
         move |source| Self::Parquet { path, source }

@@ -16,11 +16,11 @@ use crate::ExportError;
 use crate::columns::Columns;
 use crate::schema;
 
-/// What stands behind the name of a file that is not finished.
+/// Appended to the name of a file that is not finished.
 const DRAFT: &str = ".part";
-/// A row group ends with so many rows, about as many as readers hand to one thread.
+/// Most rows of a row group: about as many as readers give to one thread.
 const GROUP_ROWS_MAX: u64 = 100_000;
-/// Or when so much memory is held.
+/// Most memory for a row group before it is written, bytes.
 const GROUP_BYTES_MAX: usize = 64 << 20;
 
 /// A Parquet file that is being written.
@@ -31,11 +31,11 @@ pub struct RowsFile {
     draft: Draft,
 }
 
-/// A file under its other name, which is removed unless it was finished.
+/// A file under its temporary name. Removed unless it is finished.
 struct Draft {
     path: PathBuf,
     at: PathBuf,
-    /// Whether it is there, and this process's.
+    /// Whether this process has created it.
     ours: bool,
 }
 
@@ -45,7 +45,7 @@ impl Draft {
         Self { at: folder.join(format!("{name}.parquet{DRAFT}")), path, ours: false }
     }
 
-    /// Opens it, empty. What a run that was killed has left is written over, but not what another is writing.
+    /// Creates it, or truncates what a killed run has left; fails if another process is writing it.
     fn open(&mut self) -> Result<File, ExportError> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.at);
         let file = file.map_err(ExportError::file(&self.at, "cannot be made"))?;
@@ -54,7 +54,7 @@ impl Draft {
             Err(TryLockError::WouldBlock) => return Err(ExportError::Busy(self.path.clone())),
             Err(TryLockError::Error(source)) => return Err(ExportError::file(&self.at, "cannot be locked")(source)),
         }
-        // Another may have finished it between the two: then this is not the draft any more, but the file.
+        // Another process may have finished it between the two calls: then the file opened here is the finished one, not the draft.
         let opened = file.metadata().map_err(ExportError::file(&self.at, "cannot be looked at"))?.ino();
         let there = fs::metadata(&self.at).map(|there| there.ino()).ok();
         if there != Some(opened) {
@@ -65,9 +65,9 @@ impl Draft {
         Ok(file)
     }
 
-    /// Gives it its name.
+    /// Renames it to its final name.
     fn finish(mut self) -> Result<PathBuf, ExportError> {
-        fs::rename(&self.at, &self.path).map_err(ExportError::file(&self.path, "cannot be given its name"))?;
+        fs::rename(&self.at, &self.path).map_err(ExportError::file(&self.path, "cannot be renamed"))?;
         self.ours = false;
         Ok(self.path.clone())
     }
@@ -76,14 +76,14 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if self.ours {
-            // It is in nobody's way if it stays: the next run writes over it.
+            // If it cannot be removed, the next run overwrites it.
             let _ = fs::remove_file(&self.at);
         }
     }
 }
 
 impl RowsFile {
-    /// Begins the file `NAME.parquet` in a folder; `about` is written into its metadata, as a description.
+    /// Creates the file `NAME.parquet` in a folder; `about` is written to its metadata.
     ///
     /// # Errors
     /// When it cannot be made, or another process is writing it.
@@ -100,10 +100,10 @@ impl RowsFile {
         Ok(Self { writer, columns: Columns::new(fields), rows: 0, draft })
     }
 
-    /// Adds a row, in the form of the outputs' JSON.
+    /// Adds a row in the JSON form of the outputs.
     ///
     /// # Errors
-    /// When it is not such a row, or the file cannot be written.
+    /// When the row does not match the schema, or the file cannot be written.
     pub fn add(&mut self, topic: &'static str, row: &Map<String, Value>) -> Result<(), ExportError> {
         self.columns.take(row).map_err(|source| ExportError::Cell { topic, source })?;
         self.rows += 1;
@@ -118,7 +118,7 @@ impl RowsFile {
         written.map_err(ExportError::parquet(&self.draft.path))
     }
 
-    /// Finishes the file: it is on the disk before it has its name. Returns the file, its rows and its bytes.
+    /// Finishes the file: flushed to disk before it gets its final name. Returns its path, rows and bytes.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -128,7 +128,7 @@ impl RowsFile {
         }
         let Self { writer, draft, rows, .. } = self;
         let file = writer.into_inner().map_err(ExportError::parquet(&draft.path))?;
-        file.sync_all().map_err(ExportError::file(&draft.at, "cannot be brought to the disk"))?;
+        file.sync_all().map_err(ExportError::file(&draft.at, "cannot be flushed to disk"))?;
         let bytes = file.metadata().map_err(ExportError::file(&draft.at, "cannot be looked at"))?.len();
         Ok((draft.finish()?, rows, bytes))
     }

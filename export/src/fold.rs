@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// How many files there are.
+/// The number of temporary files.
 const FILES: u64 = 64;
-/// What an entry costs in memory beside its bytes.
+/// Memory for an entry beside its bytes.
 const ENTRY_OVERHEAD: usize = 128;
 
-/// Of each key what was said last; `None` where it was taken back.
+/// The last row of each key; `None` for a tombstone.
 #[derive(Default)]
 struct Rows {
     rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
@@ -43,20 +43,20 @@ pub struct Fold {
 }
 
 impl Fold {
-    /// Holds at most `bytes_max` in memory, about, and the rest in unnamed files in `folder`.
+    /// Keeps about `bytes_max` in memory, and the rest in unnamed temporary files in `folder`.
     pub fn new(folder: PathBuf, bytes_max: usize) -> Self {
         Self { folder, bytes_max, rows: Rows::default(), files: Vec::new() }
     }
 
-    /// Where the files are.
+    /// The folder of the temporary files.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Takes a row, or that there is none any more: of a key the last counts.
+    /// Adds a row or a tombstone; the last one of a key counts.
     ///
     /// # Errors
-    /// When it cannot be put aside.
+    /// When a temporary file cannot be written.
     pub fn take(&mut self, key: Vec<u8>, row: Option<Vec<u8>>) -> io::Result<()> {
         self.rows.take(key, row);
         if self.rows.bytes > self.bytes_max { self.put_aside() } else { Ok(()) }
@@ -75,10 +75,10 @@ impl Fold {
         Ok(())
     }
 
-    /// Hands on all rows that are left: all in the order of their keys where they fit into memory, else part by part.
+    /// Calls `hear` with all remaining rows: in the order of their keys if they fit into memory, else part by part.
     ///
     /// # Errors
-    /// When what was put aside cannot be read, and those of `hear`.
+    /// When a temporary file cannot be read; errors of `hear`.
     pub fn each<E: From<io::Error>>(mut self, hear: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         if self.files.is_empty() {
             return tell(self.rows, hear);
@@ -86,7 +86,7 @@ impl Fold {
         self.put_aside()?;
         for file in self.files {
             let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-            // Rows in memory cost more than in the file: where they are small, some passes more are made than are needed.
+            // Rows take more memory than their bytes in the file. For small rows this makes a few passes too many.
             let passes = file.stream_position()?.saturating_mul(4) / (self.bytes_max as u64).max(1) + 1;
             for pass in 0..passes {
                 file.rewind()?;
@@ -107,10 +107,10 @@ fn tell<E>(rows: Rows, hear: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(
     rows.rows.into_values().flatten().try_for_each(|row| hear(&row))
 }
 
-/// A key, and its row; `None` where it was taken back.
+/// A key and its row; `None` for a tombstone.
 type Entry = (Vec<u8>, Option<Vec<u8>>);
 
-/// A row's length is written one greater; 0 stands for none.
+/// The length of a row is written plus one; 0 stands for a tombstone.
 fn write_entry(out: &mut impl Write, key: &[u8], row: Option<&[u8]>) -> io::Result<()> {
     out.write_all(&(key.len() as u64).to_le_bytes())?;
     out.write_all(key)?;
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_last_counts() {
+    fn the_latest_row_counts() {
         for bytes_max in [1, 1 << 20] {
             let said = [(1, Some(7)), (2, Some(5)), (3, Some(4)), (1, Some(6)), (2, None), (3, None), (3, Some(9))];
             assert_eq!(folded(&said, bytes_max), [[1, 0, 6], [3, 0, 9]]);
@@ -176,7 +176,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_put_aside_changes_nothing(
+        fn spilling_to_disk_changes_nothing(
             said in proptest::collection::vec((0_u8..40, proptest::option::of(0_u16..9)), 0..200),
             bytes_max in 1_usize..3_000,
         ) {

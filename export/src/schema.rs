@@ -10,10 +10,10 @@ use parquet::errors::ParquetError;
 use parquet::schema::types::{Type, TypePtr};
 use tributary_proto::dictionary::{Field, Form};
 
-/// What the item of a list is called, as the format has it.
+/// The name of a list's item in Parquet.
 const ELEMENT: &str = "element";
 
-/// The schema of rows with such fields.
+/// The schema of rows with these fields.
 ///
 /// # Errors
 /// When the library refuses it.
@@ -54,7 +54,7 @@ fn single(name: &str, form: Form) -> Result<TypePtr, ParquetError> {
     Ok(Arc::new(Type::primitive_type_builder(name, physical).with_repetition(repetition).with_logical_type(logical).build()?))
 }
 
-/// A map as the format has it: a list of keys and values. Every key has one.
+/// A map in Parquet: a list of keys and values. Every key has a value.
 fn map(name: &str) -> Result<TypePtr, ParquetError> {
     let entry = vec![single("key", Form::Text)?, single("value", Form::Text)?];
     let entries = Type::group_type_builder("key_value").with_repetition(Repetition::REPEATED).with_fields(entry).build()?;
@@ -62,12 +62,12 @@ fn map(name: &str) -> Result<TypePtr, ParquetError> {
     Ok(Arc::new(map.with_logical_type(Some(LogicalType::Map)).with_fields(vec![Arc::new(entries)]).build()?))
 }
 
-/// Whether a column of this form has empty cells.
+/// Whether a column of this form can have missing cells.
 pub(crate) fn may_lack(form: Form) -> bool {
     matches!(form, Form::Time | Form::Day)
 }
 
-/// How many columns of values a field has.
+/// How many leaf columns a field has.
 pub(crate) fn leaves(form: Form) -> usize {
     match form {
         Form::Map => 2,

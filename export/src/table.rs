@@ -11,18 +11,18 @@ use crate::file::RowsFile;
 use crate::fold::Fold;
 use crate::{ExportError, columns};
 
-/// Of rows that are folded at most so much is held in memory.
+/// Most memory for rows that are folded, bytes.
 const FOLD_BYTES_MAX: usize = 128 << 20;
-/// Between the parts of a key.
+/// Separates the parts of a key.
 const SEPARATOR: u8 = 0x1f;
 
 /// Which rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Which {
-    /// The rows as they are now: of each key the latest, without those that were taken back or erased.
+    /// The current rows: the latest of each key, without retracted and erased ones.
     Latest,
-    /// Every row that was ever said and is still there.
+    /// Every row that the topic still has.
     All,
 }
 
@@ -33,26 +33,26 @@ pub struct Written {
     pub topic: &'static str,
     /// The file.
     pub file: PathBuf,
-    /// Records that were read.
+    /// Records read.
     pub records: u64,
     /// Rows in the file.
     pub rows: u64,
-    /// Its bytes.
+    /// Its size.
     pub bytes: u64,
 }
 
-/// A topic that is being exported.
+/// The export of a topic.
 pub struct Table {
     topic: Topic,
     rows: &'static Rows,
     file: RowsFile,
-    /// None where all rows are written.
+    /// `None` if all rows are written.
     fold: Option<Fold>,
     records: u64,
 }
 
 impl Table {
-    /// Begins the file of a topic in a folder.
+    /// Creates the file of a topic in a folder.
     ///
     /// # Errors
     /// When the topic has no rows, or the file cannot be made.
@@ -66,16 +66,16 @@ impl Table {
         let about =
             [("tributary.topic", topic.name()), ("tributary.rows", said), ("tributary.version", env!("CARGO_PKG_VERSION"))];
         let file = RowsFile::create(folder, topic.name(), rows.fields(), &about)?;
-        // A dead letter stands for itself: the keys of two may be the same.
+        // Dead letters are not folded: two may have the same key.
         let folds = which == Which::Latest && topic != Topic::DeadLetters;
         let fold = folds.then(|| Fold::new(folder.to_owned(), fold_bytes_max));
         Ok(Self { topic, rows, file, fold, records: 0 })
     }
 
-    /// Takes a record as the topic has it, in its order; one without a value takes back what stands under its key.
+    /// Handles a record of the topic, in order; one without a value deletes the row under its key.
     ///
     /// # Errors
-    /// When it is no row of the topic, or cannot be kept or written.
+    /// When it is not a row of the topic, or cannot be stored or written.
     pub fn take(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), ExportError> {
         self.records += 1;
         let Some(value) = value else {
@@ -85,7 +85,7 @@ impl Table {
         let text = self.rows.to_json(value)?;
         let row = object(self.topic, &text)?;
         let Some(fold) = &mut self.fold else { return self.file.add(self.topic.name(), &row) };
-        // What is wrong is said where it stands, not when all is written.
+        // Checked here, so that an error names the record; at the end it would be too late.
         let topic = self.topic.name();
         columns::check(self.rows.fields(), &row).map_err(|source| ExportError::Cell { topic, source })?;
         let taken_back = self.topic == Topic::Credits && row.get("weight_nano") == Some(&Value::from(0));
@@ -93,7 +93,7 @@ impl Table {
         fold.take(table_key(self.topic, key, &row), counts.then_some(text)).map_err(|error| aside(fold, error))
     }
 
-    /// Writes what is left and finishes the file; `row` is called for each row that is written.
+    /// Writes the remaining rows and finishes the file; `row` is called with the rows that are written.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -107,7 +107,7 @@ impl Table {
             };
             fold.each(&mut add).map_err(|failed| match failed {
                 Failed::Export(error) => error,
-                Failed::Aside(source) => ExportError::file(&folder, "what was put aside here cannot be read")(source),
+                Failed::Aside(source) => ExportError::file(&folder, "a temporary file here cannot be read")(source),
             })?;
         }
         let (file, rows, bytes) = file.finish()?;
@@ -115,7 +115,7 @@ impl Table {
     }
 }
 
-/// Why rows that were folded cannot be written.
+/// Why folded rows cannot be written.
 enum Failed {
     Aside(std::io::Error),
     Export(ExportError),
@@ -138,10 +138,10 @@ fn object(topic: Topic, text: &[u8]) -> Result<Map<String, Value>, ExportError> 
 }
 
 fn aside(fold: &Fold, error: std::io::Error) -> ExportError {
-    ExportError::file(fold.folder(), "what does not fit into memory cannot be put aside here")(error)
+    ExportError::file(fold.folder(), "a temporary file cannot be written here")(error)
 }
 
-/// The key of a row of the table: a record of credit is of one row of many under the record's key.
+/// The key of a row for folding. Of `credits` a record's key is the milestone, so model and touch are added.
 fn table_key(topic: Topic, key: &[u8], row: &Map<String, Value>) -> Vec<u8> {
     if topic != Topic::Credits {
         return key.to_vec();

@@ -81,7 +81,7 @@ fn milestones() -> Vec<MilestoneRow> {
 }
 
 #[test]
-fn what_is_read_is_what_was_said_in_either_form() {
+fn the_exported_rows_are_those_published_in_either_format() {
     for json in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let rows = milestones();
@@ -113,7 +113,7 @@ fn what_is_read_is_what_was_said_in_either_form() {
     }
 }
 
-/// What was said of three rows, in order: amended, taken back, and erased.
+/// The history of three rows, in order: amended, retracted, and erased.
 fn updates() -> Vec<CreditUpdate> {
     let of = |touch: &str, revision, weight_nano, delta_weight_nano| CreditUpdate {
         milestone_id: "mql:1".into(),

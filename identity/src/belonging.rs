@@ -17,7 +17,7 @@ use crate::names::{account_named, is_called_after};
 use crate::node::Node;
 
 impl Core {
-    /// Tells the accounts of a profile, old and new, what has changed for them.
+    /// Notifies the former and the current accounts of a profile of changes that concern them.
     pub(crate) fn tell_accounts(&mut self, cx: &mut Context<'_>, node: &Node, before: Option<&Placement>, now: &Placement) {
         if node.is_account() {
             return;
@@ -37,7 +37,7 @@ impl Core {
         }
     }
 
-    /// A person tells an account identifier, and that its root.
+    /// Handles a person's message that it belongs to an account: passes it from the account identifier to its root.
     pub(crate) fn belongs(&mut self, cx: &mut Context<'_>, to: &Identifier, said: Belongs) -> Result<(), StateError> {
         let node = self.meet(cx, to)?;
         match node.state.parent.clone() {
@@ -48,7 +48,7 @@ impl Core {
         Ok(())
     }
 
-    /// The root hears of it.
+    /// The root stores who belongs to the account.
     pub(crate) fn add_person(&mut self, cx: &mut Context<'_>, root: &Node, said: &Belongs) -> Result<(), StateError> {
         let Some(member) = said.account.as_ref().map(Identifier::hash) else { return Ok(()) };
         if Component::of(root.hash).add_person(cx.state, member, said)? {
@@ -58,7 +58,8 @@ impl Core {
     }
 }
 
-/// By unit, what an identifier tells the accounts of its profile; nothing where the profile is not called after it.
+/// By unit, the message for each account of the profile. Empty unless the profile is named after this identifier: so each profile is
+/// counted once.
 fn belonging<'a>(node: &Node, placement: &'a Placement) -> BTreeMap<&'a str, Belongs> {
     let mut all: BTreeMap<&str, Belongs> = BTreeMap::new();
     if !is_called_after(&placement.profile_id, node.hash) {

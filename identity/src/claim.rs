@@ -15,11 +15,11 @@ use crate::metrics;
 use crate::node::Node;
 use crate::units::send_arrive;
 
-/// Links a message of news carries at most: well below the 256 KiB that no message of ours exceeds.
+/// Most links in one message of facts: well below 256 KiB, the size that no message of ours exceeds.
 const LINKS_MAX: usize = 256;
 
 impl Core {
-    /// Another actor says something of an identifier.
+    /// Handles a claim of another actor about an identifier.
     pub(crate) fn claim(&mut self, cx: &mut Context<'_>, to: &Identifier, said: Claim) -> Result<(), StateError> {
         let mut node = self.meet(cx, to)?;
         let speaker = speaker(&said);
@@ -37,18 +37,18 @@ impl Core {
         Ok(())
     }
 
-    /// Takes in what is said of the node, and takes what is news up to its root.
+    /// Applies a claim about the node, and reports what is new to its root.
     pub(crate) fn learn_of_itself(&mut self, cx: &mut Context<'_>, node: &mut Node, said: &Claim) -> Result<(), StateError> {
         let was_trusted = node.is_trusted();
         let facts = self.take_in(cx, node, said)?;
         if node.state.shared && node.is_trusted() && !was_trusted && !self.is_claimed_by_too_many(node) {
-            // What made it shared were public events, which no longer count.
+            // Public events made it shared. A trusted event names it now, so they no longer count.
             return self.retract(cx, node);
         }
         self.report(cx, node, facts)
     }
 
-    /// Adds what is said to what is known; returns what of it is news for the root.
+    /// Merges a claim into the node; returns what of it is new to the root.
     fn take_in(&mut self, cx: &mut Context<'_>, node: &mut Node, said: &Claim) -> Result<Facts, StateError> {
         let mut news = Facts::default();
         node.name();
@@ -58,7 +58,7 @@ impl Core {
             if !node.state.roles.is_empty()
                 && let Some(placement) = &node.state.placement
             {
-                // Its units were told of no roles while it was nobody.
+                // Its units did not get its roles while no event named it.
                 send_arrive(cx, node, placement);
             }
         }
@@ -91,7 +91,7 @@ impl Core {
             if node.speaks_for(link) {
                 news.links.push(link.clone());
             } else if node.state.generation > 0 {
-                // The other end may have asked while this one was shared, before it heard of the link.
+                // The other end may have sent `Join` while this identifier was shared and ignored it, before this claim arrived.
                 news.ask.extend(node.other_end(link).cloned());
             }
         }
@@ -101,7 +101,7 @@ impl Core {
             cx.outbox.observe(&metrics::SHARED, "", 1);
         }
         if node.state.shared {
-            // Its links join nobody: a root that knew them would only ask strangers to become one component.
+            // Links of a shared identifier join nobody. With them the root would only send `Join` for components that must stay apart.
             news.links.clear();
             news.ask.clear();
         }
@@ -111,7 +111,7 @@ impl Core {
         Ok(news)
     }
 
-    /// Something was taken back: computes what is known from all claims again, and tells the root all of it under a new generation.
+    /// Something was taken back: computes the facts from all claims again, and reports all of them to the root under a new generation.
     pub(crate) fn retract(&mut self, cx: &mut Context<'_>, node: &mut Node) -> Result<(), StateError> {
         let own = claim_about(&node.identifier_sets(cx.state)?, &node.identifier);
         let claims: Vec<Claim> = own.into_iter().chain(node.claims(cx.state)?).collect();
@@ -123,7 +123,7 @@ impl Core {
         record.shared = shared;
         record.present = !claims.is_empty();
         let links = node.links(cx.state)?;
-        // While it was shared its root was told of no link, and others asked in vain.
+        // While the identifier was shared, its root got no links, and every `Join` was ignored. Both are sent now.
         let reported = links.iter().filter(|link| !shared && node.speaks_for(link)).cloned().collect::<Vec<_>>();
         let ask: Vec<Identifier> = links
             .iter()
@@ -152,14 +152,15 @@ impl Core {
         }
         self.claim_domain(cx, node, true)?;
         if let Some(domain) = self.rules.declared_free(&node.identifier).filter(|_| self.remodelled.is_some()) {
-            // Former settings may have had it speak for this domain, and whoever walks over what is stored finds no name once it is forgotten.
+            // Under former settings this address may have named the domain as an account. Later the walk could not find that: a forgotten
+            // identifier has no name.
             self.claim_anew(cx, node, &domain)?;
         }
         if node.state.present {
             node.name();
         } else if node.state.identifier.is_some() {
             node.forget_name();
-            // Its unit has the name, too.
+            // Its unit stores the name, too.
             if node.state.brings
                 && let Some(placement) = node.state.placement.clone()
             {
@@ -169,7 +170,7 @@ impl Core {
         Ok(())
     }
 
-    /// A corporate address speaks for its domain: the domain is an account, and has been seen whenever the address was.
+    /// A corporate address implies its domain: the domain is an account, and counts as seen whenever the address was.
     pub(crate) fn claim_domain(&mut self, cx: &mut Context<'_>, node: &Node, anew: bool) -> Result<(), StateError> {
         match self.rules.corporate_domain(&node.identifier) {
             Some(domain) if anew => self.claim_anew(cx, node, &domain),
@@ -181,7 +182,7 @@ impl Core {
         }
     }
 
-    /// Tells an identifier all that this one still says of it.
+    /// Sends an identifier everything that this one still claims about it.
     pub(crate) fn claim_anew(&mut self, cx: &mut Context<'_>, node: &Node, about: &Identifier) -> Result<(), StateError> {
         let mut claim = claim_about(&node.identifier_sets(cx.state)?, about);
         if node.state.present && self.rules.corporate_domain(&node.identifier).as_ref() == Some(about) {
@@ -191,7 +192,7 @@ impl Core {
         self.claim_of(cx, node, about, Claim { anew: true, nothing, ..claim.unwrap_or_default() })
     }
 
-    /// Tells an identifier what this one says of it.
+    /// Sends an identifier a claim of this one.
     pub(crate) fn claim_of(
         &mut self,
         cx: &mut Context<'_>,
@@ -210,7 +211,7 @@ impl Core {
         strong_links > self.rules.shared_after || links > self.rules.shared_any
     }
 
-    /// Something was taken back from identifier sets that name these: all of them are told anew what is left.
+    /// Something was taken back from identifier sets that name these: sends each of them the claims that are left.
     pub(crate) fn claim_all_anew<'a>(
         &mut self,
         cx: &mut Context<'_>,
@@ -227,12 +228,12 @@ impl Core {
     }
 }
 
-/// That an identifier was seen, and when.
+/// A claim that an identifier was seen, and when.
 fn seen(node: &Node) -> Claim {
     Claim { earliest_ms: node.state.earliest_ms, public_ms: node.state.public_ms, ..Claim::default() }
 }
 
-/// The key under which an identifier keeps what a speaker says.
+/// The key under which an identifier stores the claims of one identifier (the speaker).
 pub(crate) fn speaker(said: &Claim) -> Hash128 {
     match &said.by {
         Some(by) => by.hash(),
@@ -240,7 +241,7 @@ pub(crate) fn speaker(said: &Claim) -> Hash128 {
     }
 }
 
-/// All claims as one.
+/// All claims merged into one.
 fn unite(claims: &[Claim]) -> Claim {
     let mut all = Claim::default();
     let mut links: BTreeMap<(Hash128, Hash128), LinkFact> = BTreeMap::new();
@@ -258,7 +259,7 @@ fn unite(claims: &[Claim]) -> Claim {
 }
 
 impl Core {
-    /// Tells the speaker of a claim that the identifier it is about is erased.
+    /// Notifies the speaker of a claim that the identifier is erased.
     fn tell_erased(&mut self, cx: &mut Context<'_>, about: &Identifier, until_ms: i64, said: &Claim) {
         let milestone_id = said.milestone_id.clone();
         let erased =
@@ -269,7 +270,7 @@ impl Core {
         }
     }
 
-    /// Tells everybody who has said something of an identifier that it is erased.
+    /// Notifies every identifier that has made claims about this one that it is erased.
     pub(crate) fn tell_speakers(&mut self, cx: &mut Context<'_>, node: &Node, until_ms: i64) -> Result<(), StateError> {
         for claim in node.claims(cx.state)? {
             self.tell_erased(cx, &node.identifier, until_ms, &claim);

@@ -32,24 +32,24 @@ pub enum LinkRefusal {
     Limit,
     /// The union would join two identifiers that were stated not to be one.
     NeverJoin,
-    /// The union would have too many identifiers that only public events know.
+    /// The union would have too many public-only identifiers.
     Crowded,
-    /// Public events may not join these: `public_joins`.
+    /// `public_joins` does not let public events join these.
     Public,
 }
 
 /// The members of a component by profile.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Clustering {
-    /// Positions of members, one list a profile; every member is in exactly one. Lists and their items are in member order.
+    /// Positions of members, one list per profile; every member is in exactly one. Lists and their items are in member order.
     pub profiles: Vec<Vec<usize>>,
-    /// Links (by position) that united two of what was apart until then: of every profile just enough to hold it together.
+    /// Links (by position) that united two sets. They are a spanning tree of each profile.
     pub joined: Vec<usize>,
     /// Links (by position) that join nobody, and why.
     pub refused: Vec<(usize, LinkRefusal)>,
     /// Links (by position) refused by a limit: the kind of which there would be too many.
     pub over: BTreeMap<usize, String>,
-    /// Members (by position) of clusters that are too large: they are joined to nobody.
+    /// Members (by position) of clusters that are too large: each is a profile of its own.
     pub quarantined: BTreeSet<usize>,
 }
 
@@ -61,8 +61,8 @@ pub fn is_trusted(member: &Member) -> bool {
     member.earliest_ms.is_some()
 }
 
-/// Clusters members by links. Both must be sorted by hash, so that positions mean the same everywhere; links to identifiers that are
-/// not members are passed over.
+/// Clusters members by links. Both must be sorted by hash, so that positions mean the same everywhere. Links to identifiers that are not
+/// members are skipped.
 pub fn cluster(members: &[(Hash128, Member)], links: &[LinkFact], rules: &Rules) -> Clustering {
     let position = |of: Option<&Identifier>| {
         let hash = of?.hash();
@@ -114,7 +114,7 @@ fn is_anonymous(member: &Member) -> bool {
     member.identifier.as_ref().is_some_and(|of| kind::is_device(&of.kind))
 }
 
-/// Takes out the links of public events but for those by which a cookie or a device hangs on one other identifier: its first.
+/// Refuses public links, except the first link of each cookie or device to another identifier.
 fn hold_back(members: &[(Hash128, Member)], public: &mut Vec<Usable>, result: &mut Clustering) {
     let mut hung = BTreeSet::new();
     public.retain(|(at, a, b)| {
@@ -129,8 +129,8 @@ fn hold_back(members: &[(Hash128, Member)], public: &mut Vec<Usable>, result: &m
     });
 }
 
-/// Takes out the links of the members of clusters that are too large: of trusted links, or of what only public events know, as the search
-/// has found it ([`Rules::is_too_large`]).
+/// Refuses the links of clusters that are too large: clusters of trusted links, and the parts of public-only identifiers that the search
+/// found too large ([`Rules::is_too_large`]).
 fn quarantine(members: &[(Hash128, Member)], [trusted, public]: [&mut Vec<Usable>; 2], rules: &Rules, result: &mut Clustering) {
     let mut whole = Sets::new(members.len());
     for (_, a, b) in trusted.iter() {
@@ -150,7 +150,7 @@ fn quarantine(members: &[(Hash128, Member)], [trusted, public]: [&mut Vec<Usable
     }
 }
 
-/// How sure a link is: an explicit statement before all, else the surer kinds. Lower is surer.
+/// The strength of a link as a number; lower is stronger. Explicit links come first, then links of stronger kinds.
 pub fn class(link: &LinkFact, rules: &Rules) -> i64 {
     fn kind(end: Option<&Identifier>) -> &str {
         end.map_or("", |end| end.kind.as_str())
@@ -158,13 +158,13 @@ pub fn class(link: &LinkFact, rules: &Rules) -> i64 {
     if is_explicit(link) { -1 } else { rules.class(kind(link.a.as_ref()), kind(link.b.as_ref())) }
 }
 
-/// What a link is sorted by, beside its ends: a public one by when it was received; then the surer, then the older observation.
+/// The sort key of a link, apart from its ends: public links by time of receipt, then the stronger class, then the older observation.
 fn order(link: &LinkFact, rules: &Rules) -> (i64, i64, i64) {
     let received = received_ms(link).filter(|_| is_public(link)).unwrap_or_default();
     (received, class(link, rules), seen_ms(link).unwrap_or(i64::MAX))
 }
 
-/// Whether a link says that two records are one.
+/// Whether a link states that two records of a CRM are one.
 fn is_merge(link: &LinkFact, rules: &Rules) -> bool {
     is_explicit(link) && link.a.as_ref().zip(link.b.as_ref()).is_some_and(|(a, b)| rules.is_merge(a, b))
 }

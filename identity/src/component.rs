@@ -28,7 +28,7 @@ pub struct Component {
     root: ActorKey,
 }
 
-/// Of a `Member` what tells whether a statement is outdated.
+/// The part of `Member` that shows whether a statement is outdated: reads its generation without decoding the rest.
 #[derive(Clone, PartialEq, Message)]
 struct MemberGeneration {
     #[prost(uint64, tag = "9")]
@@ -38,12 +38,12 @@ struct MemberGeneration {
 /// What an addition changed.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 pub struct Added {
-    /// Anything at all.
+    /// Anything changed.
     pub news: bool,
-    /// A member that was not one; a link that joins now and did not before.
+    /// A member was added, or a link began to join.
     pub new: bool,
-    /// A member found shared, named by a trusted event, or with a new generation; a link that joins no more, or is not public any more.
-    /// Clusters, and what only public events know of them, may fall apart by it.
+    /// A member became shared, was named by a trusted event, or got a new generation; or a link stopped joining, or is no longer public. So
+    /// clusters, or parts of public-only identifiers, may fall apart.
     pub shrunk: bool,
 }
 
@@ -58,16 +58,16 @@ pub enum Asserted {
     Anew,
 }
 
-/// A cluster: members that links between non-shared ones connect.
+/// A cluster: members connected by links between non-shared identifiers.
 #[derive(Debug, Default)]
 pub struct Cluster {
     /// Members, sorted by hash.
     pub members: Vec<(Hash128, Member)>,
     /// The links between them, sorted by the hashes of their ends.
     pub links: Vec<LinkFact>,
-    /// Members that hang together with too many, and did not, or the other way round.
+    /// Members whose part of public-only identifiers became too large, or is no longer too large.
     pub turned: BTreeSet<Hash128>,
-    /// Who hung together with these before, and may not any more: their clusters are to be computed, too.
+    /// Members that were in one part with these before and may not be now: their clusters have to be computed, too.
     pub left: Vec<Hash128>,
 }
 
@@ -77,17 +77,17 @@ impl Component {
         Self { root: keys::identifier(root) }
     }
 
-    /// What is known of a member.
+    /// The stored facts about a member.
     pub fn member(self, state: &mut dyn State, hash: Hash128) -> Result<Option<Member>, StateError> {
         get_message(state, &self.root, &keys::one(keys::MEMBER, hash))
     }
 
-    /// Whether there is such a member.
+    /// Whether the component has this member.
     pub fn has_member(self, state: &mut dyn State, hash: Hash128) -> Result<bool, StateError> {
         Ok(state.get(&self.root, &keys::one(keys::MEMBER, hash))?.is_some())
     }
 
-    /// Adds what is said of a member.
+    /// Merges facts about a member.
     pub fn add_member(self, state: &mut dyn State, hash: Hash128, said: &Member) -> Result<Added, StateError> {
         let known = self.member(state, hash)?;
         let new = known.is_none();
@@ -117,7 +117,7 @@ impl Component {
         Ok(Added { news, new, shrunk })
     }
 
-    /// The generation of a member, without a look at the rest of it.
+    /// The generation of a member, without decoding the rest.
     fn generation_of(self, state: &mut dyn State, hash: Hash128) -> Result<Option<u64>, StateError> {
         let known: Option<MemberGeneration> = get_message(state, &self.root, &keys::one(keys::MEMBER, hash))?;
         Ok(known.map(|known| known.generation))
@@ -128,7 +128,7 @@ impl Component {
         put_message(state, &self.root, &keys::one(keys::MEMBER, hash), member);
     }
 
-    /// Adds what a generation of a member asserts on a day.
+    /// Merges what a member asserts on a day under a generation.
     pub fn add_assertion(
         self,
         state: &mut dyn State,
@@ -166,7 +166,7 @@ impl Component {
         Ok(found.into_iter().map(|(_, assertion)| assertion).chain(stored_earlier(&member.assertion)).collect())
     }
 
-    /// What all members assert.
+    /// The assertions of all these members.
     pub fn assertions_of(self, state: &mut dyn State, members: &[(Hash128, Member)]) -> Result<Assertions, StateError> {
         let mut all = Assertions::new();
         for (hash, member) in members {
@@ -178,7 +178,7 @@ impl Component {
         Ok(all)
     }
 
-    /// Adds what a generation of its first end says of a link.
+    /// Merges a link as reported by its first end under a generation.
     pub fn add_link(self, state: &mut dyn State, ends: (Hash128, Hash128), said: &LinkFact) -> Result<Added, StateError> {
         let (a, b) = ends;
         let there = keys::two(keys::COMPONENT_LINK, a, b);
@@ -206,7 +206,7 @@ impl Component {
         Ok(Added { news, new: !joined && joins, shrunk })
     }
 
-    /// Drops the links that older generations of a member have told; returns their other ends.
+    /// Drops the links that older generations of a member have reported; returns their other ends.
     pub fn drop_outdated_links(self, state: &mut dyn State, of: Hash128, generation: u64) -> Result<Vec<Hash128>, StateError> {
         let mut dropped = Vec::new();
         for (other, link) in self.links_of(state, of)? {
@@ -224,7 +224,7 @@ impl Component {
         self.links_with(state, of, |_| true)
     }
 
-    /// The links of a member with those that are so.
+    /// The links of a member to those that `with` accepts.
     fn links_with(
         self,
         state: &mut dyn State,
@@ -252,7 +252,7 @@ impl Component {
         Ok(all)
     }
 
-    /// Brings the members and links into the cache, so that clusters are found without a read of the store for each of them.
+    /// Reads the members and links into the cache, so that the search for clusters does not read the store for each of them.
     pub fn warm(self, state: &mut dyn State) -> Result<(), StateError> {
         for tag in [keys::MEMBER, keys::COMPONENT_LINK] {
             state.scan(&self.root, &[tag], &prefix_end(&[tag]), &mut |_, _| false)?;
@@ -260,8 +260,8 @@ impl Component {
         Ok(())
     }
 
-    /// Adds what another component has published. It is published anew: this one may have said something else of it since, from what it
-    /// had by then.
+    /// Adds the published rows of another component. They are marked to be published again: this component may have published something
+    /// else under the same id from the facts it had by then.
     pub fn add_published(self, state: &mut dyn State, said: &Published) {
         self.put_published(state, &Published { digest: Vec::new(), ..said.clone() });
     }
@@ -271,17 +271,17 @@ impl Component {
         get_message(state, &self.root, &published_key(id))
     }
 
-    /// Remembers what was published.
+    /// Stores what was published.
     pub fn put_published(self, state: &mut dyn State, published: &Published) {
         put_message(state, &self.root, &published_key(&published.id), published);
     }
 
-    /// Forgets what was published under an id.
+    /// Deletes what was published under an id.
     pub fn forget_published(self, state: &mut dyn State, id: &str) {
         state.delete(&self.root, &published_key(id));
     }
 
-    /// Takes the component out of the state, in parts to be sent to the root above.
+    /// Removes the component from the state, and returns it in parts to be sent to its new root.
     pub fn take(
         self,
         state: &mut dyn State,
@@ -290,9 +290,9 @@ impl Component {
         bytes_max: usize,
     ) -> Result<Vec<Absorb>, StateError> {
         let mut parts = Parts::new(Absorb { from: Some(root.clone()), epoch, ..Absorb::default() }, bytes_max);
-        // In this order: an answer touches the members on whose behalf it was asked for, and what was published those it was called after.
+        // The order matters: an answer changes members that subscribed, and a published row the members it is named after.
         for (_, mut member) in self.take_all::<Member>(state, keys::MEMBER)? {
-            // Something may have been taken out since: whom it comes to finds out.
+            // Something may have been removed since: the receiver computes it again.
             member.large = false;
             parts.room(member.encoded_len()).members.push(member);
         }
@@ -317,7 +317,7 @@ impl Component {
         for (_, published) in self.take_all::<Published>(state, keys::PUBLISHED)? {
             parts.room(published.encoded_len()).published.push(published);
         }
-        // Whom it comes to looks at all members anyway.
+        // The receiver looks at all members anyway.
         self.wake(state)?;
         Ok(parts.finish(|part, at, more| (part.part, part.more) = (at, more)))
     }

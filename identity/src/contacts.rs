@@ -17,7 +17,7 @@ use crate::units::send_arrive;
 use crate::versions::{is_marked, stored};
 
 impl Core {
-    /// Handles an event that tells the contacts of an object.
+    /// Handles an event that states the contacts of an object (a deal).
     pub(crate) fn object_contacts(&mut self, cx: &mut Context<'_>, event: &Event, object_id: &str) -> Result<(), StateError> {
         let key = occurrence::object_key(object_id);
         let actor = keys::object(&key);
@@ -32,7 +32,7 @@ impl Core {
         Ok(())
     }
 
-    /// Tells the contacts that an event names what it says of them.
+    /// Sends each contact that an event names its role.
     pub(crate) fn tell_contacts(&mut self, cx: &mut Context<'_>, by: &str, object_id: &str, event: &Event, retracted: bool) {
         if event.contacts.is_empty() {
             return;
@@ -53,7 +53,7 @@ impl Core {
         }
     }
 
-    /// A contact is told its role in an object.
+    /// Stores the role of a contact in an object.
     pub(crate) fn contact(&mut self, cx: &mut Context<'_>, to: &Identifier, said: ContactFact) -> Result<(), StateError> {
         let mut node = self.nodes.take(cx.state, to)?;
         self.contact_of(cx, &mut node, said)?;
@@ -79,7 +79,7 @@ impl Core {
         self.set_roles(cx, node)
     }
 
-    /// Decides the roles from all that was said of them, and tells the units if they have changed.
+    /// Computes the roles from all statements, and notifies the units of changes.
     pub(crate) fn set_roles(&mut self, cx: &mut Context<'_>, node: &mut Node) -> Result<(), StateError> {
         let roles = roles(cx.state, node)?;
         if roles == node.state.roles {
@@ -93,7 +93,7 @@ impl Core {
         Ok(())
     }
 
-    /// Forgets what was said up to `until_ms` of the roles of an identifier that is erased, and has those forget it who said it.
+    /// Deletes statements up to `until_ms` about the roles of an erased identifier, here and at the objects that made them.
     pub(crate) fn void_roles(&mut self, cx: &mut Context<'_>, node: &mut Node, until_ms: i64) -> Result<(), StateError> {
         for (sub, fact) in scan_messages::<ContactFact>(cx.state, &node.actor, &[keys::CONTACT])? {
             if stamp_key(fact.at.as_ref()).0 <= until_ms {
@@ -104,7 +104,7 @@ impl Core {
         self.set_roles(cx, node)
     }
 
-    /// A contact is erased that the events of an object name.
+    /// Deletes an erased contact from the events of an object.
     pub(crate) fn void_contacts(&mut self, cx: &mut Context<'_>, message: &tributary_proto::Erased) -> Result<(), StateError> {
         let Some(about) = &message.about else { return Ok(()) };
         let actor = keys::object(&message.milestone_id);
@@ -117,7 +117,7 @@ impl Core {
         Ok(())
     }
 
-    /// Has an object, or a milestone, forget a contact.
+    /// Sends an object, or a milestone, the erasure of a contact.
     fn tell_object(&mut self, cx: &mut Context<'_>, about: &Identifier, until_ms: i64, by: &str) {
         let erased =
             tributary_proto::Erased { about: Some(about.clone()), until_ms, milestone_id: by.to_owned(), ..Default::default() };
@@ -125,7 +125,7 @@ impl Core {
     }
 }
 
-/// Takes the contacts out of a stored event that are erased; returns whether there were any.
+/// Removes the erased contacts from a stored event; returns whether there were any.
 pub(crate) fn strip(event: &mut Event, about: &Identifier, until_ms: i64) -> bool {
     let before = event.contacts.len();
     if event.time_ms <= until_ms {
@@ -134,12 +134,12 @@ pub(crate) fn strip(event: &mut Event, about: &Identifier, until_ms: i64) -> boo
     event.contacts.len() < before
 }
 
-/// What tells one statement of a role from another.
+/// The sub-key of a statement of a role: one per object and event.
 fn said_by(said: &ContactFact) -> Vec<u8> {
     ContactFact { about: None, retracted: false, ..said.clone() }.encode_to_vec()
 }
 
-/// The latest role in every object; of two in the same event the one that ends it, then the greater.
+/// The latest role in every object. Of two in one event, the removal counts, else the greater name.
 fn roles(state: &mut dyn State, node: &Node) -> Result<Vec<Role>, StateError> {
     fn order(of: &ContactFact) -> ((i64, &[u8]), bool, &str) {
         (stamp_key(of.at.as_ref()), of.removed, &of.role)

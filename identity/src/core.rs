@@ -20,32 +20,32 @@ use crate::node::Node;
 use crate::nodes::Nodes;
 use crate::settings::Rules;
 
-/// What is to be computed again of a component: members whose cluster a fact has touched, ids that another root has published.
+/// What is to be computed again of a component: members whose clusters a fact touched, and ids that another root published.
 pub(crate) struct Dirty {
     pub root: Identifier,
     pub due: Due,
 }
 
-/// The identity stage of one partition. What it holds between records is forgotten at the end of the batch.
+/// The identity stage of one partition. All fields are cleared at the end of the batch.
 pub struct Core {
     pub(crate) rules: Arc<Rules>,
     pub(crate) mail: Mailbox<Identifier, Body>,
     pub(crate) nodes: Nodes,
-    /// Roots of whose components a part is to be computed again.
+    /// By root, what is to be computed again of its component.
     pub(crate) dirty: BTreeMap<Hash128, Dirty>,
-    /// What identifiers have brought and their units have not been given yet, and when the event was received.
+    /// Touches and milestones that identifiers brought and that are not sent to units yet, with the event's time of receipt.
     pub(crate) items: Vec<(Identifier, item::What, i64)>,
-    /// The roots whose rest may be over, and what each has still to wait.
+    /// The throttled roots that may resume, each with the work still to wait for.
     pub(crate) rests: Vec<(Identifier, u64)>,
-    /// Steps of deciding everything by changed rules that may be due.
+    /// Steps of the walk after changed settings that may be due.
     pub(crate) remodels: Vec<Remodel>,
-    /// The rules, as a generation.
+    /// The digest of the rules, and their generation.
     pub(crate) own: Own,
-    /// How far that has come, in thousandths; `None` while nothing of that is under way.
+    /// Progress of the walk after changed settings, in thousandths; `None` while there is none.
     pub(crate) remodelled: Option<u32>,
-    /// Whether the partition had nothing when its first record came; `None` before that.
+    /// Whether the partition was empty when its first record arrived; `None` before that.
     pub(crate) new: Option<bool>,
-    /// The records of the batch, but for those.
+    /// The records of the batch, not counting requests to resume or to take a step.
     pub(crate) handled: u64,
 }
 
@@ -73,7 +73,7 @@ impl Core {
         self.mail.slice()
     }
 
-    /// The node of an identifier; one that is met for the first time begins as a root of its own, with itself as member.
+    /// Takes out the node of an identifier. A new identifier is the root of its own component.
     pub(crate) fn meet(&mut self, cx: &mut Context<'_>, identifier: &Identifier) -> Result<Box<Node>, StateError> {
         let mut node = self.nodes.take(cx.state, identifier)?;
         if node.state.members == 0 {
@@ -94,7 +94,8 @@ impl Core {
         self.mail.send(cx.outbox, to.key(), |_| to.clone(), body);
     }
 
-    /// By which an identifier keeps the node above it: of somebody who may be erased no name.
+    /// The form in which an identifier stores the node above it: by address if that is a person, whose name an erasure must be able to
+    /// delete.
     pub(crate) fn address(&self, of: &Identifier) -> Identifier {
         if kind::is_account(&of.kind) { of.clone() } else { of.address(self.mail.slice().partitions) }
     }
@@ -104,12 +105,12 @@ impl Core {
         self.mail.send(cx.outbox, milestone_id.as_bytes().to_vec(), |_| Identifier::default(), body);
     }
 
-    /// Notes that a fact has touched the cluster of a member.
+    /// Marks the cluster of a member as touched by a fact.
     pub(crate) fn touched(&mut self, root: &Node, member: Hash128) {
         self.dirty_of(root).due.members.insert(member);
     }
 
-    /// Notes that the cluster of a member may have fallen apart.
+    /// Marks the cluster of a member as possibly fallen apart.
     pub(crate) fn shrunk(&mut self, root: &Node, member: Hash128) {
         self.touched(root, member);
         self.dirty_of(root).due.shrunk = true;
@@ -121,19 +122,19 @@ impl Core {
         self.dirty.entry(root.hash).or_insert_with(new)
     }
 
-    /// Puts off what an identifier brings until its placement is settled, at the end of the batch.
+    /// Defers a touch or milestone of an identifier to the end of the batch, when placements are settled.
     pub(crate) fn bring(&mut self, cx: &Context<'_>, by: Identifier, what: item::What) {
         self.items.push((by, what, cx.outbox.cause()));
     }
 
-    /// Has a root rest until others have had as much work done as it has cost. Its message to itself goes by way of the log: it comes
-    /// behind whoever waits there, and comes again after a crash.
+    /// Throttles a root until the partition has done as much other work as the root has cost. Its message to itself goes through the log:
+    /// behind the records that wait there, and it survives a crash.
     pub(crate) fn rest(&self, cx: &mut Context<'_>, root: &Identifier, wait: u64) {
         let message = IdentityMessage { body: Some(Body::ResumeRoot(ResumeRoot { wait })) };
         cx.outbox.send(Topic::IdentityInbox, root.key(), &message);
     }
 
-    /// Forgets a batch.
+    /// Clears what belongs to one batch.
     pub(crate) fn forget(&mut self) {
         self.rests.clear();
         self.remodels.clear();

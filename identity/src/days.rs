@@ -13,28 +13,28 @@ use crate::stamp::stamp_key;
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
-/// What an event states beside that it was seen. The letters are part of the stored format: do not change.
+/// What an event states, apart from an observation. The letters are part of the stored format: do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Stated {
-    /// The account of its primary identifier, or the one above it.
+    /// The account of its primary identifier, or the parent of its account.
     Account = b'a',
-    /// That its identifiers are one.
+    /// Its identifiers belong to one person or account.
     Joined = b'j',
-    /// That they are not.
+    /// They do not.
     Apart = b'n',
-    /// Consent.
+    /// Consent was given.
     Granted = b'g',
-    /// Its revocation.
+    /// Consent was revoked.
     Revoked = b'r',
-    /// That a CRM has the account.
+    /// The account exists in a CRM.
     Here = b'h',
-    /// That it has deleted it.
+    /// The CRM has deleted the account.
     Gone = b'x',
 }
 
 impl Stated {
-    /// All that there is.
+    /// All values.
     pub const ALL: [Self; 7] = [Self::Account, Self::Joined, Self::Apart, Self::Granted, Self::Revoked, Self::Here, Self::Gone];
 }
 
@@ -53,7 +53,7 @@ pub fn one(at: &Stamp, retracted: bool) -> Day {
     Day { first: Some(at.clone()), last: Some(at.clone()), first_retracted: retracted, last_retracted: retracted }
 }
 
-/// Keeps the first and the last of two sets of statements of one day.
+/// Merges two sets of statements of one day: keeps the first and the last.
 pub fn merge_day(known: &mut Day, said: &Day) -> bool {
     let before = known.clone();
     let (first, other) = (stamp_key(known.first.as_ref()), stamp_key(said.first.as_ref()));
@@ -71,36 +71,36 @@ pub fn merge_day(known: &mut Day, said: &Day) -> bool {
     *known != before
 }
 
-/// The statements of a day that count.
+/// The statements of a day that were not retracted.
 pub fn standing(day: &Day) -> impl Iterator<Item = &Stamp> {
     let first = day.first.as_ref().filter(|_| !day.first_retracted);
     let last = day.last.as_ref().filter(|_| !day.last_retracted);
     first.into_iter().chain(last.filter(|last| Some(*last) != first))
 }
 
-/// Only the last statement counts: so it is on the day of an erasure, for of the earlier ones some are void and the rest is not known.
+/// Keeps only the last statement. On the day of an erasure some earlier ones are void, and which were between them is not stored.
 pub(crate) fn only_last(day: &mut Day) {
     (day.first, day.first_retracted) = (day.last.clone(), day.last_retracted);
 }
 
-/// Of the last statements of days that count the latest.
+/// The latest of the last statements of days that count.
 pub(crate) fn latest(days: impl Iterator<Item = Day>) -> Option<Stamp> {
     let lasts = days.filter(|day| !day.last_retracted).filter_map(|day| day.last);
     lasts.max_by(|a, b| stamp_key(Some(a)).cmp(&stamp_key(Some(b))))
 }
 
-/// Whether the last statement was made by then.
+/// Whether the last statement of the day is at or before `until_ms`.
 pub(crate) fn is_over(day: &Day, until_ms: i64) -> bool {
     stamp_key(day.last.as_ref()).0 <= until_ms
 }
 
-/// The day an assertion is of, and the account.
+/// The account and the day of an assertion: its merge key.
 fn of_day(assertion: &DayAssertion) -> (Option<&Identifier>, i64) {
     let at = assertion.day.as_ref().and_then(|day| day.first.as_ref());
     (assertion.account.as_ref(), day_of(at.map_or(0, |at| at.time_ms)))
 }
 
-/// Unites assertions by account and day.
+/// Merges assertions by account and day.
 pub fn merge_assertions(known: &mut Vec<DayAssertion>, said: &[DayAssertion]) -> bool {
     let mut news = false;
     for assertion in said {
@@ -117,13 +117,13 @@ pub fn merge_assertions(known: &mut Vec<DayAssertion>, said: &[DayAssertion]) ->
     news
 }
 
-/// The one assertion that an earlier version of this program stored.
+/// The assertion that an earlier version of this program stored, which kept one only.
 pub fn stored_earlier(assertion: &Option<Assertion>) -> Option<DayAssertion> {
     let Assertion { account, at } = assertion.clone()?;
     Some(DayAssertion { account, day: Some(one(&at?, false)), ..DayAssertion::default() })
 }
 
-/// Where a root keeps what a member asserts of an account on a day.
+/// The sub-key under which a root stores what a member asserts of an account on a day.
 pub fn assertion_key(member: Hash128, assertion: &DayAssertion) -> Vec<u8> {
     let (account, day) = of_day(assertion);
     let mut key = keys::two(keys::ASSERTION, member, account.map(Identifier::hash).unwrap_or_default());

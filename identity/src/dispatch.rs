@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::keys::WALK;
 
 impl Core {
-    /// Handles a message, and what it causes in this partition.
+    /// Handles a message, and all messages within this partition that follow from it.
     pub(crate) fn receive(&mut self, cx: &mut Context<'_>, to: Identifier, body: Body) -> Result<(), StateError> {
         if self.new.is_none() {
             self.new = Some(WALK.is_new(cx.state)?);
@@ -19,7 +19,7 @@ impl Core {
         self.drain(cx)
     }
 
-    /// Handles what actors of this partition have told each other.
+    /// Handles the messages between actors of this partition.
     pub(crate) fn drain(&mut self, cx: &mut Context<'_>) -> Result<(), StateError> {
         while let Some((to, body)) = self.mail.take() {
             self.dispatch(cx, &to, body)?;

@@ -16,7 +16,7 @@ use crate::node::Node;
 use crate::units::send_arrive;
 
 impl Core {
-    /// Asks for the erasure of people's identifiers; where a request has an id, all are to be written down who are joined with them.
+    /// Sends each of these people's identifiers its erasure. If the request has an id, their roots also store who is joined with them.
     pub(crate) fn erase(&mut self, cx: &mut Context<'_>, people: &[Identifier], until_ms: i64, request_id: &str) {
         for (at, about) in people.iter().enumerate() {
             cx.outbox.erase(about, until_ms);
@@ -27,7 +27,7 @@ impl Core {
         }
     }
 
-    /// An event has come that is void: whoever keeps it is to forget it.
+    /// A void event has arrived: the actors that may hold data of it are notified to delete it.
     pub(crate) fn void_event(&self, cx: &mut Context<'_>, node: &Node, people: &[Identifier]) -> Result<(), StateError> {
         for about in people {
             if let Some(until_ms) = node.erased_ms(cx.state, about.hash())? {
@@ -37,7 +37,7 @@ impl Core {
         Ok(())
     }
 
-    /// An identifier is told that it is erased, or that one is that it was named with.
+    /// Handles an erasure of this identifier, or of one that was named together with it.
     pub(crate) fn erased(&mut self, cx: &mut Context<'_>, to: &Identifier, message: &Erased) -> Result<(), StateError> {
         let Some(about) = &message.about else { return Ok(()) };
         let mut node = self.nodes.take(cx.state, to)?;
@@ -46,7 +46,7 @@ impl Core {
         Ok(())
     }
 
-    /// Takes out of a node what an erasure voids.
+    /// Deletes from a node what an erasure voids.
     fn void(&mut self, cx: &mut Context<'_>, node: &mut Node, about: &Identifier, message: &Erased) -> Result<(), StateError> {
         let (hash, until_ms) = (about.hash(), message.until_ms);
         if node.erased_ms(cx.state, hash)?.is_some_and(|known| known >= until_ms) {
@@ -54,7 +54,7 @@ impl Core {
         }
         let itself = *about == node.identifier;
         if itself && !message.request_id.is_empty() && node.state.members > 0 {
-            // Before it says anything of what follows: who was one person with it is known no more then.
+            // This comes first: afterwards the root no longer knows who was one person with it.
             let person = PersonAsked { request_id: message.request_id.clone(), until_ms };
             self.report_always(cx, node, Facts { person: Some(person), ..Facts::default() })?;
         }

@@ -24,27 +24,27 @@ fn device(people: &[Identifier]) -> u64 {
     first("anonymous_id").or_else(|| first("device_id")).map_or(0, |device| device.hash().head())
 }
 
-/// What came of an event that is not void.
+/// The result of an event that is not void.
 struct Heard {
     /// Whether nothing of it was new.
     steady: bool,
-    /// The latest erasure of anybody it names.
+    /// The latest erasure of any identifier it names.
     erased_ms: Option<i64>,
 }
 
-/// What of an identifier set an event has changed.
+/// What an event has changed of an identifier set.
 #[derive(Default)]
 struct Changed {
-    /// When it was first seen, or received.
+    /// The first time seen or received.
     seen: bool,
     explicit: bool,
     consent: bool,
-    /// What a CRM says of the account named: that it is there, or deleted.
+    /// The CRM's statement that the account exists, or is deleted.
     exists: bool,
-    /// Whether the account is there again by that, or deleted.
+    /// Whether the account was deleted or restored by it.
     turned: bool,
-    /// Whether something that was claimed counts no more, so that all is to be claimed anew: the latest explicit link or consent is an earlier one
-    /// than before, or of the day of an erasure another assertion is the last.
+    /// Whether an earlier claim became invalid, so that all claims have to be sent again: the latest explicit link or consent is now an
+    /// earlier one, or on the day of an erasure another assertion is the last.
     anew: bool,
     /// The day of the account that is asserted.
     account: Option<Day>,
@@ -105,7 +105,7 @@ impl Core {
         Ok(())
     }
 
-    /// Keeps of the event what is new, and claims it; `None` where the event is void.
+    /// Stores what is new of the event, and claims it; `None` if the event is void.
     fn hear(
         &mut self,
         cx: &mut Context<'_>,
@@ -146,7 +146,7 @@ impl Core {
             return Ok(Some(Heard { steady: true, erased_ms }));
         }
         let gone = node.is_gone(cx.state)?;
-        // What was hidden of the identifier set is told with the explicit link.
+        // The explicit link also brings back what the deletion of the account had hidden.
         changed.anew |= gone && changed.explicit;
         let hidden = gone && observation.explicit.is_none();
         let news = Observation {
@@ -192,7 +192,7 @@ impl Core {
         }
     }
 
-    /// An account was deleted or is there again: what its records say of others is told anew.
+    /// An account was deleted or restored: sends the claims of its records about others again.
     pub(crate) fn claim_records_anew(&mut self, cx: &mut Context<'_>, node: &mut Node) -> Result<(), StateError> {
         let identifier_sets = node.identifier_sets(cx.state)?;
         let named: Vec<Identifier> =
@@ -200,8 +200,8 @@ impl Core {
         self.claim_all_anew(cx, node, named.iter())
     }
 
-    /// An account was asserted by an event that had been taken back. It counts for nothing, and hides what was asserted between it and the
-    /// other end of its day: the root has to know it, even where nothing else is news.
+    /// The event that asserted an account had been retracted. It does not count, but as an end of its day it hides what was asserted
+    /// between: the root must get it even if nothing else is new.
     fn report_hidden(
         &mut self,
         cx: &mut Context<'_>,
@@ -214,7 +214,7 @@ impl Core {
         self.report(cx, node, Facts { assertions: vec![assertion], ..Facts::default() })
     }
 
-    /// Keeps what the event states, observations aside.
+    /// Stores what the event states, apart from the observation.
     fn states(
         &mut self,
         cx: &mut Context<'_>,
@@ -270,7 +270,8 @@ impl Core {
         Ok(changed)
     }
 
-    /// Claims what is new: of the primary itself at once, of the others by message, and of those of a new identifier set in any case.
+    /// Claims what is new: for the primary identifier directly, for the others by message. For a new identifier set there is always a
+    /// message.
     fn claim_all(&mut self, cx: &mut Context<'_>, node: &mut Node, news: &Mentioned, new: bool) -> Result<(), StateError> {
         for about in news.all() {
             let Some(claim) = news.claim(about) else { continue };

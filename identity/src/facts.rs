@@ -22,7 +22,7 @@ pub fn merge_earliest(known: &mut Option<i64>, said: Option<i64>) -> bool {
     }
 }
 
-/// Keeps the one that `later` says is greater.
+/// Keeps the greater one, as `later` compares.
 fn merge_latest<T: Clone>(known: &mut Option<T>, said: Option<&T>, later: impl Fn(&T, &T) -> bool) -> bool {
     let Some(said) = said else { return false };
     if known.as_ref().is_some_and(|known| !later(said, known)) {
@@ -52,8 +52,8 @@ fn trait_key(of: &TraitFact) -> (bool, (i64, &[u8]), &str) {
     (!of.public, stamp_key(of.at.as_ref()), of.r#trait.as_ref().map_or("", |named| named.value.as_str()))
 }
 
-/// Whether `said` is the statement of the same trait that counts: a trusted one before a public one, then the later; of two in the same
-/// event, the greater value.
+/// Whether `said` counts before `known`: a trusted statement of a trait before a public one, then the later; of two in the same event, the
+/// greater value.
 pub fn later_trait(said: &TraitFact, known: &TraitFact) -> bool {
     trait_key(said) > trait_key(known)
 }
@@ -106,29 +106,29 @@ pub fn received_ms(link: &LinkFact) -> Option<i64> {
     link.received_ms.or(link.public_ms)
 }
 
-/// Whether only public events say anything of a pair.
+/// Whether all evidence for a link is public.
 pub fn is_public(link: &LinkFact) -> bool {
     link.earliest_ms.is_none() && link.explicit.is_none()
 }
 
-/// Keeps the later explicit link; of two in the same event, the one that forbids.
+/// Keeps the later explicit link; of two in the same event, the unlink.
 pub fn merge_explicit(known: &mut Option<ExplicitLink>, said: Option<&ExplicitLink>) -> bool {
     merge_latest(known, said, |said, known| {
         (stamp_key(said.at.as_ref()), !said.join) > (stamp_key(known.at.as_ref()), !known.join)
     })
 }
 
-/// Whether the pair was seen together (or stated to be one) and is not forbidden.
+/// Whether the link joins: the pair was seen together or explicitly linked, and is not unlinked.
 pub fn is_active(link: &LinkFact) -> bool {
     seen_ms(link).is_some() && !is_forbidden(link)
 }
 
-/// Whether the latest explicit link on the pair is that they are not one.
+/// Whether the latest explicit link of the pair is an unlink.
 pub fn is_forbidden(link: &LinkFact) -> bool {
     link.explicit.as_ref().is_some_and(|explicit| !explicit.join)
 }
 
-/// Whether the latest explicit link on the pair is that they are one.
+/// Whether the latest explicit link of the pair joins it.
 pub fn is_explicit(link: &LinkFact) -> bool {
     link.explicit.as_ref().is_some_and(|explicit| explicit.join)
 }
@@ -137,7 +137,7 @@ fn epoch(of: Option<&Placement>) -> Option<u64> {
     of.map(|placement| placement.epoch)
 }
 
-/// Unites all that is known of a member. What a higher generation says replaces what a lower one said: something was taken back.
+/// Merges facts about a member. Facts of a higher generation replace those of a lower one, because something was taken back.
 pub fn merge_member(known: &mut Member, said: &Member) -> bool {
     if epoch(said.told.as_ref()) > epoch(known.told.as_ref()) {
         known.told = said.told.clone();
@@ -165,7 +165,7 @@ pub fn merge_member(known: &mut Member, said: &Member) -> bool {
         | present
 }
 
-/// Unites two claims of one speaker, or of several.
+/// Merges two claims of one speaker, or of several.
 pub fn merge_claim(known: &mut Claim, said: &Claim) -> bool {
     let mut news = false;
     for link in &said.links {

@@ -16,17 +16,17 @@ fn lines(list: &'static str) -> impl Iterator<Item = &'static str> {
     list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// Whether our own list has a domain.
+/// Whether our own list contains the domain.
 pub(crate) fn is_known(domain: &str) -> bool {
     KNOWN.contains(domain)
 }
 
-/// Whether the list of others has it.
+/// Whether the third-party list contains it.
 pub(crate) fn is_listed(domain: &str) -> bool {
     OF_OTHERS.contains(domain)
 }
 
-/// Names both lists: with others, other addresses speak for accounts.
+/// A hash of both lists: with other lists, other addresses imply accounts, so the settings have changed.
 pub(crate) fn digest() -> Hash128 {
     Hash128::of([OWN, LISTED].concat().as_bytes())
 }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lists_say_where_they_are_from_and_hold_domains_each_once() {
+    fn the_lists_name_their_origin_and_hold_each_domain_once() {
         for list in [OWN, LISTED] {
             let head: String = list.lines().take_while(|line| line.starts_with('#')).collect();
             assert!(head.contains("Source: ") && head.contains("20"), "{head}");
@@ -52,7 +52,7 @@ mod tests {
                 && LISTED.contains("MIT licence")
         );
         assert_eq!(KNOWN.intersection(&OF_OTHERS).count(), 0, "what is ours is left out of the list of others");
-        // What companies of their own have is in no list.
+        // Domains of companies' own are in neither list.
         assert!(["apple.com", "huawei.com", "siemens.com", "b-corp.example"].iter().all(|of| !is_known(of) && !is_listed(of)));
     }
 }

@@ -14,13 +14,13 @@ pub type Members = [(Hash128, Member)];
 /// The members of one profile or account.
 pub type Group<'a> = Vec<(Hash128, &'a Member)>;
 
-/// What members assert, by member.
+/// The assertions of each member.
 pub type Assertions = BTreeMap<Hash128, Vec<DayAssertion>>;
 
-/// What people have said, by the account identifier to which they have.
+/// By account identifier, the messages of persons who belong to it.
 pub type People = BTreeMap<Hash128, Vec<Belongs>>;
 
-/// What an account identifier has told, by its hash.
+/// The latest answer of an account identifier, by its hash.
 pub type Answers<'a> = dyn FnMut(Hash128) -> Result<Option<AccountIs>, StateError> + 'a;
 
 pub(crate) fn pick<'a>(members: &'a Members, positions: &[usize]) -> Group<'a> {
@@ -32,10 +32,10 @@ pub fn seen_first_ms(member: &Member) -> Option<i64> {
     member.earliest_ms.or(member.public_ms)
 }
 
-/// How old a member is: see [`age`].
+/// The sort key of a member's age: see [`age`].
 pub(crate) type Age = (bool, bool, i64, Hash128);
 
-/// Those that a trusted event names first; then the earliest event time, then the smallest hash; those without a time later, and those
+/// Order by age: members named by trusted events first, then by earliest event time, then by hash. Members without a time come later, those
 /// that no event names last.
 pub(crate) fn age(hash: Hash128, member: &Member) -> Age {
     (!member.present, !is_trusted(member), seen_first_ms(member).unwrap_or(i64::MAX), hash)
@@ -45,7 +45,7 @@ pub(crate) fn oldest<'a>(group: &Group<'a>) -> Option<(Hash128, &'a Member)> {
     group.iter().min_by_key(|(hash, member)| age(*hash, member)).copied()
 }
 
-/// The order in which an account's identifiers may give it its name.
+/// The order in which identifiers can name an account.
 pub(crate) fn account_age(hash: Hash128, member: &Member) -> (bool, u8, Age) {
     let rank = match member.identifier.as_ref().map(|identifier| identifier.kind.as_str()) {
         Some(kind::CRM_ACCOUNT) => 0,
@@ -55,7 +55,7 @@ pub(crate) fn account_age(hash: Hash128, member: &Member) -> (bool, u8, Age) {
     (!member.present, rank, age(hash, member))
 }
 
-/// The identifier an account is called by: its CRM id, else its oldest domain, else its oldest name.
+/// The identifier that names an account: its CRM id, else its oldest domain, else its oldest company name.
 pub(crate) fn account_identifier<'a>(group: &Group<'a>) -> Option<(Hash128, &'a Identifier)> {
     let named = group.iter().filter_map(|(hash, member)| {
         let identifier = member.identifier.as_ref()?;
@@ -84,7 +84,7 @@ pub(crate) fn trait_facts(group: &Group<'_>) -> Vec<TraitFact> {
     latest
 }
 
-/// The latest consent by trusted events.
+/// The latest consent stated by trusted events.
 pub(crate) fn trusted_consent(group: &Group<'_>) -> Option<ConsentFact> {
     let mut latest: Option<ConsentFact> = None;
     for (_, member) in group {

@@ -15,22 +15,22 @@ use crate::names::{account_named, account_of};
 use crate::settings::Rules;
 use crate::stamp::stamp_key;
 
-/// On a way up further than this many accounts, the own one counted, the last of them is the root.
+/// Most levels of a hierarchy, the account itself included. Above that, the last account reached is the root.
 pub const LEVELS_MAX: usize = 64;
 
-/// What is above an account.
+/// The accounts above an account.
 #[derive(Debug, Default)]
 pub struct Above {
     own: String,
     parent_id: String,
     /// See [`Placement::above`].
     units: Vec<String>,
-    /// Whom to ask, and for which member.
+    /// The account identifier to subscribe to, and the member that subscribes.
     pub asked: Option<(Identifier, Identifier)>,
 }
 
 impl Above {
-    /// What is above the account of these identifiers, whose unit is `own`.
+    /// The accounts above the account of these identifiers, whose unit is `own`.
     ///
     /// # Errors
     /// When `answers` fails.
@@ -43,7 +43,7 @@ impl Above {
         Ok(Self { own, parent_id, units, asked: Some((parent, by)) })
     }
 
-    /// Where what the account's identifiers bring belongs.
+    /// The placement of the account's identifiers.
     pub fn placement(&self, account_id: &str, rules: &Rules) -> Placement {
         let root = root(&self.own, &self.units);
         let is_below = rules.account_level == AccountLevel::Root && root != self.own;
@@ -56,7 +56,7 @@ impl Above {
         }
     }
 
-    /// The ids of its parent and of its root; empty where it is its own root.
+    /// The ids of its parent and of its root; empty if it is its own root.
     pub fn ids(&self) -> (String, String) {
         let root = root(&self.own, &self.units);
         if root == self.own {
@@ -66,10 +66,10 @@ impl Above {
     }
 }
 
-/// An account named as parent, or that none is: when and by which event, the account's canonical bytes, itself, and who says so.
+/// A statement of a parent, or that there is none: stamp, the parent's canonical bytes, the parent, and the identifier that states it.
 type Said<'a> = ((i64, &'a [u8]), Vec<u8>, Option<&'a Identifier>, &'a Identifier);
 
-/// The account that the latest record of any of these identifiers names as parent, and that identifier.
+/// The parent that the latest record of any of these identifiers states, and that identifier.
 fn parent(group: &Group<'_>, assertions: &Assertions) -> Option<(Identifier, Identifier)> {
     let mut latest: Option<Said<'_>> = None;
     for (hash, member) in group {
@@ -89,7 +89,7 @@ fn parent(group: &Group<'_>, assertions: &Assertions) -> Option<(Identifier, Ide
     Some((account?.clone(), by.clone()))
 }
 
-/// The way up from an account: its parent, and what is above that, up to the first that comes again.
+/// The accounts above: the parent, then those above it, up to the first repetition.
 fn way(own: &str, parent: String, further: Vec<String>) -> Vec<String> {
     let mut units: Vec<String> = Vec::new();
     for unit in std::iter::once(parent).chain(further).take(LEVELS_MAX - 1) {
@@ -102,7 +102,7 @@ fn way(own: &str, parent: String, further: Vec<String>) -> Vec<String> {
     units
 }
 
-/// The unit of the account at the top: the last on the way, or of a circle at its end the one with the smallest id.
+/// The unit of the top account: the last one on the way up. If the way ends in a circle, the account of the circle with the smallest id.
 pub fn root<'a>(own: &'a str, above: &'a [String]) -> &'a str {
     let way: Vec<&str> = std::iter::once(own).chain(above.iter().map(String::as_str)).collect();
     let Some((last, before)) = way.split_last() else { return own };
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_root_is_the_last_on_the_way_and_of_a_circle_the_smallest() {
+    fn the_root_is_the_topmost_account_and_of_a_circle_the_smallest() {
         let root_of = |own: &str, above: &[&str]| id_of(root(&format!("a:crm_account:{own}"), &units(above)));
         assert_eq!(root_of("A", &[]), "A");
         assert_eq!(root_of("A", &["C", "B"]), "B");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_way_ends_where_it_comes_back_and_where_it_is_too_long() {
+    fn the_search_for_a_root_ends_at_a_circle_and_at_the_depth_limit() {
         let way_of = |own: &str, parent: &str, further: &[&str]| {
             way(own, parent.into(), further.iter().map(|unit| (*unit).into()).collect())
         };

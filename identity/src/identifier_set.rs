@@ -15,22 +15,22 @@ use crate::days::standing;
 use crate::facts::{merge_claim, merge_earliest};
 use crate::keys;
 
-/// The identifier set of trusted events that name nobody else. Part of the stored format: do not change.
+/// The identifier set of trusted events that name only the primary identifier. Part of the stored format: do not change.
 pub const ALONE: Hash128 = Hash128(0);
-/// The identifier set of public events that name nobody else. Part of the stored format: do not change.
+/// The identifier set of public events that name only the primary identifier. Part of the stored format: do not change.
 pub const PUBLIC_ALONE: Hash128 = Hash128(1);
 
-/// Whether an identifier set is that of nobody else.
+/// Whether an identifier set names only the primary identifier.
 pub fn is_alone(identifier_set: Hash128) -> bool {
     identifier_set == ALONE || identifier_set == PUBLIC_ALONE
 }
 
-/// When the first of the events of a public identifier set was received; as [`first_seen`] where that is not known.
+/// When the first event of a public identifier set was received; if that is not known, as [`first_seen`].
 fn first_received(of: &Observation) -> Option<i64> {
     of.received_ms.filter(|_| of.erased_ms.is_none()).or_else(|| first_seen(of))
 }
 
-/// When its events were first seen, and received.
+/// When its events were first seen, and first received.
 pub fn firsts(of: &Observation) -> (Option<i64>, Option<i64>) {
     (first_seen(of), first_received(of))
 }
@@ -38,7 +38,7 @@ pub fn firsts(of: &Observation) -> (Option<i64>, Option<i64>) {
 /// Milliseconds of an hour.
 const HOUR_MS: i64 = 3_600_000;
 
-/// When the identifiers count as first seen together, milliseconds since 1970-01-01 UTC; `None` where they do not.
+/// When the identifiers were first seen together, milliseconds since 1970-01-01 UTC; `None` if that does not count.
 pub fn first_seen(of: &Observation) -> Option<i64> {
     match of.erased_ms {
         None => of.first_ms,
@@ -46,18 +46,18 @@ pub fn first_seen(of: &Observation) -> Option<i64> {
     }
 }
 
-/// Whether an event at this time is an observation, and its touch counts, given the erasure of the identifiers it names.
+/// Whether an event at this time is an observation and its touch counts, given the latest erasure of the identifiers it names.
 pub fn counts(time_ms: i64, erased_ms: Option<i64>) -> bool {
     erased_ms.is_none_or(|until_ms| time_ms.div_euclid(HOUR_MS).saturating_mul(HOUR_MS) > until_ms)
 }
 
-/// The last time at which touches do not count, given an erasure: the end of its hour. A touch that counts is an observation, so that
-/// everybody it names has heard of it, and can tell of a later erasure.
+/// The last time at which touches are void, given an erasure: the end of its hour. So every touch that counts is also an observation, and
+/// each identifier it names knows of the event and can pass on a later erasure.
 pub fn touches_void_until(erased_ms: i64) -> i64 {
     erased_ms.div_euclid(HOUR_MS).saturating_add(1).saturating_mul(HOUR_MS).saturating_sub(1)
 }
 
-/// Notes an event, received at this time if it is a public one; returns whether that changed the observation.
+/// Adds an event to the observation, for a public one with its time of receipt; returns whether that changed it.
 pub fn see(observation: &mut Observation, time_ms: i64, received_ms: Option<i64>) -> bool {
     if !counts(time_ms, observation.erased_ms) {
         return false;
@@ -79,7 +79,7 @@ pub fn see(observation: &mut Observation, time_ms: i64, received_ms: Option<i64>
     later | earlier | sooner
 }
 
-/// Takes out what happened up to `until_ms`.
+/// Removes what happened up to `until_ms`.
 pub fn void(observation: &mut Observation, until_ms: i64) {
     if observation.erased_ms.is_some_and(|known| known >= until_ms) {
         return;
@@ -95,20 +95,20 @@ pub fn asserted(identifier_set: &IdentifierSet) -> Option<&Identifier> {
     if *parent_cleared { None } else { parent.as_ref().or(account_identifiers.first()) }
 }
 
-/// An identifier set as it stands in the state.
+/// A stored identifier set.
 #[derive(Debug, Clone)]
 pub struct Mentioned {
     /// Its hash.
     pub hash: Hash128,
     /// The identifiers.
     pub identifier_set: IdentifierSet,
-    /// What is kept of its events.
+    /// The stored observation of its events.
     pub observation: Observation,
     /// Traits stated in its events.
     pub traits: Vec<TraitFact>,
-    /// When its events asserted the account that they name first.
+    /// By day, when its events asserted their account.
     pub accounts: Vec<Day>,
-    /// Whether a CRM has deleted the account that keeps the identifier set.
+    /// Whether the account that stores this identifier set is deleted in its CRM.
     pub gone: bool,
 }
 
@@ -123,31 +123,31 @@ impl Mentioned {
         self.identifier_set.identifiers.iter().chain(&self.identifier_set.account_identifiers)
     }
 
-    /// The account that its events assert: the one that they name first, or that is above it; `None` where none is.
+    /// The account that its events assert: the one named first, or for records of accounts the parent. `None` if there is none.
     pub fn asserted(&self) -> Option<&Identifier> {
         asserted(&self.identifier_set)
     }
 
-    /// Whether its events are about accounts alone: records of a CRM, or words on accounts.
+    /// Whether its events are about accounts only: records of a CRM, or links between accounts.
     pub fn is_of_account(&self) -> bool {
         self.identifier_set.links_accounts && self.identifier_set.identifiers.is_empty()
     }
 
-    /// Whether what its events say of others than the account itself counts for nothing: records of an account that was deleted. A word that
-    /// accounts are one is no part of the record.
+    /// Whether its claims about others do not count: records of a deleted account. An explicit link between accounts is not part of a
+    /// record, and still counts.
     fn is_of_gone(&self) -> bool {
         self.gone && self.is_of_account() && !self.identifier_set.apart && self.observation.explicit.is_none()
     }
 
-    /// Whether anything that its events say counts.
+    /// Whether any claim of its events counts.
     fn says_anything(&self) -> bool {
         let Observation { latest_hour, explicit, consent, .. } = &self.observation;
         let asserts = self.accounts.iter().any(|day| standing(day).next().is_some());
         latest_hour.is_some() || explicit.is_some() || consent.is_some() || asserts || !self.traits.is_empty()
     }
 
-    /// What is said of one of its identifiers; `None` where it is not one, or nothing counts. Accounts asserted and consent are said of
-    /// the primary one.
+    /// The claim about one of its identifiers; `None` if it names no such identifier, or nothing counts. Asserted accounts and consent are
+    /// claims about the primary identifier.
     pub fn claim(&self, about: &Identifier) -> Option<Claim> {
         if !self.names(about) || !self.says_anything() {
             return None;
@@ -193,12 +193,12 @@ impl Mentioned {
     }
 }
 
-/// Who an event's traits are about: the account, where the account is what the event is about; else the primary identifier.
+/// The identifier that an event's traits describe: the account if the event is about an account, else the primary identifier.
 fn bearer<'a>(people: &'a [Identifier], accounts: &'a [Identifier], links_accounts: bool) -> Option<&'a Identifier> {
     if links_accounts { accounts.first() } else { people.first().or_else(|| accounts.first()) }
 }
 
-/// All that identifier sets say of an identifier; `None` where none names it.
+/// All claims of identifier sets about an identifier; `None` if none names it.
 pub fn claim_about(identifier_sets: &[Mentioned], about: &Identifier) -> Option<Claim> {
     let mut all = None;
     for claim in identifier_sets.iter().filter_map(|mentioned| mentioned.claim(about)) {
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Observations and an erasure give the same in any order, and the same as observations that were never there.
+        /// Observations and an erasure give the same result in any order, and the same as if the void events had never arrived.
         #[test]
         fn an_erasure_commutes(times in prop::collection::vec(0i64..12 * HOUR_MS, 0..8), until_ms in 0i64..12 * HOUR_MS, at in 0usize..9) {
             let mut early = Observation::default();

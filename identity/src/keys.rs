@@ -38,13 +38,13 @@ use tributary_runtime::state::ActorKey;
 
 /// Sub-key of an actor's own record.
 pub const NODE: &[u8] = b"n";
-/// First byte of the sub-keys of observations, of a milestone's versions, and of what a record has said.
+/// First byte of the sub-keys of observations, of a milestone's versions, and of what a CRM record has stated.
 pub const OBSERVATION: u8 = b'v';
 /// First byte of the sub-keys of identifier sets.
 pub const IDENTIFIER_SET: u8 = b'w';
 /// First byte of the sub-keys of traits by identifier set.
 pub const MENTION_TRAIT: u8 = b'q';
-/// First byte of the sub-keys of erasures heard of.
+/// First byte of the sub-keys of erasures of other identifiers.
 pub const ERASURE: u8 = b'x';
 /// First byte of the sub-keys of claims.
 pub const CLAIM: u8 = b'c';
@@ -58,7 +58,7 @@ pub const SUBSCRIBER: u8 = b'u';
 pub const MEMBER: u8 = b'm';
 /// First byte of the sub-keys of a component's links.
 pub const COMPONENT_LINK: u8 = b'k';
-/// First byte of the sub-keys of the account answers a component was given.
+/// First byte of the sub-keys of the answers of accounts to a component.
 pub const ACCOUNT: u8 = b'a';
 /// First byte of the sub-keys of a component's subscriptions.
 pub const SUBSCRIPTION: u8 = b's';
@@ -73,13 +73,13 @@ pub const CONTACT: u8 = b'o';
 pub const ASSERTION: u8 = b'e';
 /// First byte of the sub-keys of people who belong to an account.
 pub const PERSON: u8 = b'h';
-/// The sub-key that is there while a root rests.
+/// The sub-key that exists while a root is throttled.
 pub const THROTTLED: &[u8] = b"b";
-/// First byte of the sub-keys of members whose clusters are to be computed once the root has rested.
+/// First byte of the sub-keys of members whose clusters are computed once the root resumes.
 pub const DUE: u8 = b'y';
-/// First byte of the sub-keys of ids that are to be looked at then.
+/// First byte of the sub-keys of ids that are checked then.
 pub const DUE_ID: u8 = b'i';
-/// First byte of the sub-keys of events that were taken back.
+/// First byte of the sub-keys of retracted events.
 pub const RETRACTED: u8 = b'z';
 
 /// Tag of identifiers among the stage's actors.
@@ -87,7 +87,7 @@ pub const IDENTIFIER_TAG: u8 = b'i';
 /// Tag of milestones.
 pub const MILESTONE_TAG: u8 = b'm';
 
-/// The walk over all identifiers and milestones by which changed rules take hold, and where it keeps how far it has come.
+/// The walk over all identifiers and milestones after changed settings, and where its progress is stored.
 pub(crate) const WALK: Walk = Walk { tag: b'p', sub: [b'h'], over: &[IDENTIFIER_TAG, MILESTONE_TAG] };
 
 /// The actor of an identifier.
@@ -127,7 +127,7 @@ pub fn two(tag: u8, first: Hash128, second: Hash128) -> Vec<u8> {
     key
 }
 
-/// Where what the events of an identifier set stated on a day stands, and before the day where all of them begin.
+/// The start of the sub-keys of what events of an identifier set stated; a day follows.
 pub fn days(what: u8, identifier_set: Hash128) -> Vec<u8> {
     let mut key = Vec::with_capacity(26);
     key.extend_from_slice(&[DAY, what]);
@@ -135,7 +135,7 @@ pub fn days(what: u8, identifier_set: Hash128) -> Vec<u8> {
     key
 }
 
-/// A day at the end of a sub-key: byte order is that of days.
+/// Appends a day to a sub-key, so that byte order is the order of days.
 pub fn push_day(key: &mut Vec<u8>, day: i64) {
     key.extend_from_slice(&(day.cast_unsigned() ^ (1 << 63)).to_be_bytes());
 }

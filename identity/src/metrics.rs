@@ -2,7 +2,7 @@
 
 use tributary_runtime::metric::{Metric, MetricKind};
 
-/// Components that became one.
+/// Merges of components.
 pub static MERGES: Metric = Metric {
     name: "tributary_identity_merges_total",
     kind: MetricKind::Counter,
@@ -10,7 +10,7 @@ pub static MERGES: Metric = Metric {
     values: &[],
     help: "Components that were absorbed by another.",
 };
-/// Identifiers first seen.
+/// New identifiers.
 pub static IDENTIFIERS: Metric = Metric {
     name: "tributary_identity_identifiers_total",
     kind: MetricKind::Counter,
@@ -26,7 +26,7 @@ pub static CLUSTER_MEMBERS: Metric = Metric {
     values: &[],
     help: "Identifiers in a cluster that was computed again. Thousands: look for a value that many people share.",
 };
-/// Placements told.
+/// Placements sent.
 pub static PLACEMENTS: Metric = Metric {
     name: "tributary_identity_placements_total",
     kind: MetricKind::Counter,
@@ -34,7 +34,7 @@ pub static PLACEMENTS: Metric = Metric {
     values: &[],
     help: "Identifiers whose profile, unit, role or consent changed.",
 };
-/// Shared identifiers found.
+/// Identifiers that became shared.
 pub static SHARED: Metric = Metric {
     name: "tributary_identity_shared_total",
     kind: MetricKind::Counter,
@@ -42,7 +42,7 @@ pub static SHARED: Metric = Metric {
     values: &[],
     help: "Identifiers found to be shared by too many people; they join nobody from then on.",
 };
-/// Identifiers that came into quarantine or out of it.
+/// Identifiers that entered or left quarantine.
 pub static QUARANTINED: Metric = Metric {
     name: "tributary_identity_quarantined_total",
     kind: MetricKind::Counter,
@@ -56,9 +56,9 @@ pub static ERASED: Metric = Metric {
     kind: MetricKind::Counter,
     label: "what",
     values: &["event", "version", "touch", "retracted"],
-    help: "Events refused because they name an identifier that is erased up to a later time (event), milestone versions among them (version), and touches of the hour of such an erasure (touch); and touches that were taken back before they came (retracted).",
+    help: "Events refused because they name an identifier that is erased up to a later time (event), milestone versions among them (version), and touches of the hour of such an erasure (touch); and touches that were retracted before they arrived (retracted).",
 };
-/// Clusters that were not computed at once.
+/// Clusters whose computation was deferred.
 pub static PUT_OFF: Metric = Metric {
     name: "tributary_identity_put_off_total",
     kind: MetricKind::Counter,
@@ -67,7 +67,7 @@ pub static PUT_OFF: Metric = Metric {
     help: "Identifiers whose expensive cluster is throttled and recomputed later. Many over a long time: somebody sends identifiers that are joined to very many others.",
 };
 
-/// Amounts that count otherwise than they say.
+/// Amounts that were adjusted.
 pub static AMOUNTS: Metric = Metric {
     name: "tributary_milestone_amounts_adjusted_total",
     kind: MetricKind::Counter,
@@ -76,7 +76,7 @@ pub static AMOUNTS: Metric = Metric {
     help: "Versions of milestones with an amount below zero (negative: it counts as 0) or a refund below zero (negative_refund: it counts for nothing). Look at what the sender means by it.",
 };
 
-/// What was decided anew by changed rules.
+/// Actors decided again after changed settings.
 pub static REMODELLED: Metric = Metric {
     name: "tributary_remodelled_identifiers_total",
     kind: MetricKind::Counter,

@@ -67,7 +67,7 @@ impl Core {
         self.announce(cx, id, false)
     }
 
-    /// An identifier that versions name is erased.
+    /// Handles the erasure of an identifier that versions name.
     pub(crate) fn void_versions(&mut self, cx: &mut Context<'_>, message: &Erased) -> Result<(), StateError> {
         let Some(about) = &message.about else { return Ok(()) };
         let (id, until_ms) = (message.milestone_id.as_str(), message.until_ms);
@@ -107,7 +107,7 @@ impl Core {
         Ok(())
     }
 
-    /// Tells identifiers all that the versions say of them.
+    /// Sends identifiers the claims of all versions about them.
     fn claim_versions_anew<'a>(
         &mut self,
         cx: &mut Context<'_>,
@@ -143,7 +143,7 @@ impl Core {
         Ok(())
     }
 
-    /// Tells the anchors how the milestone and its re-entries stand, and former anchors that they are no longer theirs.
+    /// Sends the milestone and its re-entries to their anchors, and to former anchors that they no longer belong to them.
     pub(crate) fn announce(&mut self, cx: &mut Context<'_>, milestone_id: &str, erased: bool) -> Result<(), StateError> {
         let actor = keys::milestone(milestone_id);
         let mut state: MilestoneState = get_message(cx.state, &actor, keys::NODE)?.unwrap_or_default();
@@ -172,7 +172,7 @@ impl Core {
                 Body::Track(Track { about, stamp: state.stamp, milestone_id, milestone, erased, before_ms })
             };
             if let Some(former) = &former {
-                // Where no version is left, the anchor has it as withdrawn: its credit is to be taken back, and nothing else stays of it.
+                // If no version is left, the anchor gets the milestone as withdrawn: its credit is taken back, and nothing else remains.
                 let nothing = Milestone {
                     milestone_id: id.clone(),
                     kind: kind.to_owned(),
@@ -202,14 +202,14 @@ impl Core {
     }
 }
 
-/// What was told of each occurrence.
+/// What was last sent of each occurrence.
 pub(crate) fn told_of(state: &MilestoneState) -> BTreeMap<u32, Reentry> {
     let first = Reentry { occurrence: 1, told_anchor: state.told_anchor.clone(), told: state.told.clone() };
     let all = state.reentries.iter().cloned().chain([first]);
     all.map(|told| (told.occurrence, told)).collect()
 }
 
-/// The latest erasure of any of these people, as far as the milestone has heard.
+/// The latest erasure of any of these people that the milestone has been notified of.
 pub(crate) fn erased_of(state: &mut dyn State, actor: &ActorKey, people: &[Identifier]) -> Result<Option<i64>, StateError> {
     let mut latest = None;
     for identifier in people {
@@ -219,7 +219,7 @@ pub(crate) fn erased_of(state: &mut dyn State, actor: &ActorKey, people: &[Ident
     Ok(latest)
 }
 
-/// What a version says of those it names.
+/// What a version claims about the identifiers it names.
 fn mentioned(said: &Statement<'_>, erased_ms: Option<i64>, retracted: bool) -> Mentioned {
     let mut observation = Observation { erased_ms, by_day: true, ..Observation::default() };
     see(&mut observation, said.time_ms, said.received_ms);

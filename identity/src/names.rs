@@ -7,7 +7,7 @@ pub fn profile_id(oldest: Hash128) -> String {
     format!("p_{oldest}")
 }
 
-/// Whether a profile is called after the identifier with this hash.
+/// Whether a profile is named after the identifier with this hash.
 pub fn is_called_after(profile_id: &str, hash: Hash128) -> bool {
     profile_id.strip_prefix("p_").and_then(|digits| u128::from_str_radix(digits, 16).ok()) == Some(hash.0)
 }
@@ -22,13 +22,13 @@ pub fn account_unit(account: &Identifier) -> String {
     format!("a:{}:{}", account.kind, account.value)
 }
 
-/// The account identifier that the unit of an account stands for.
+/// The account identifier that gives an account's unit its key.
 pub fn account_named(unit: &str) -> Option<Identifier> {
     let (kind, value) = unit.strip_prefix("a:")?.split_once(':')?;
     Some(Identifier::new(kind, "", value))
 }
 
-/// The placement of an identifier of which nothing but itself is known.
+/// The placement of an identifier that is a profile or account of its own.
 pub fn lone_placement(identifier: &Identifier, hash: Hash128) -> Placement {
     if kind::is_account(&identifier.kind) {
         let (unit, account_id) = (account_unit(identifier), identifier.value.to_string());
@@ -38,7 +38,7 @@ pub fn lone_placement(identifier: &Identifier, hash: Hash128) -> Placement {
     Placement { unit: profile_unit(&profile_id), profile_id, ..Placement::default() }
 }
 
-/// Unit and id of the account that an identifier stands for: as it has told, else those of the identifier alone.
+/// Unit and id of the account of an account identifier: as it last answered, else those of the identifier alone.
 pub fn account_of(account: &Identifier, told: Option<AccountIs>) -> (String, String) {
     told.map_or_else(|| (account_unit(account), account.value.to_string()), |told| (told.unit, told.account_id))
 }

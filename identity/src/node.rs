@@ -15,7 +15,7 @@ use crate::names::lone_placement;
 use crate::settings::Rules;
 use crate::stamp::head_of;
 
-/// An identifier and what it keeps.
+/// An identifier and its stored record.
 pub struct Node {
     /// The identifier.
     pub identifier: Identifier,
@@ -49,7 +49,7 @@ impl Node {
         self.state.members.max(1).ilog2()
     }
 
-    /// The record, to be changed.
+    /// The record for editing; marks it as changed.
     pub fn edit(&mut self) -> &mut IdentifierState {
         self.changed = true;
         &mut self.state
@@ -60,21 +60,21 @@ impl Node {
         self.changed |= changed;
     }
 
-    /// Writes its name into the record, if an erasure has taken it out.
+    /// Writes its name into the record if an erasure has removed it.
     pub fn name(&mut self) {
         if self.state.identifier.is_none() {
             self.edit().identifier = Some(self.identifier.clone());
         }
     }
 
-    /// Takes its name out of the record: others keep its address, if it is their root.
+    /// Removes its name from the record. If it is a root, others know it by its address.
     pub fn forget_name(&mut self) {
         let account = self.is_account();
         let record = self.edit();
         (record.identifier, record.nameless_account) = (None, account);
     }
 
-    /// Whether it names accounts, not people: of one whose name is forgotten the record knows.
+    /// Whether it is an account identifier. If its name was removed, the record has that.
     pub fn is_account(&self) -> bool {
         kind::is_account(&self.identifier.kind) || (self.identifier.is_address() && self.state.nameless_account)
     }
@@ -91,12 +91,12 @@ impl Node {
         self.state.earliest_ms.is_some()
     }
 
-    /// Whether the event of a stamp was taken back.
+    /// Whether the event of a stamp was retracted.
     pub fn has_retracted(&self, at: &Stamp) -> bool {
         self.state.erasures.iter().any(|known| known.event != 0 && head_of(at) == Some(known.event))
     }
 
-    /// Up to when an identifier is erased, as far as this one has heard.
+    /// The time up to which an identifier is erased, if this node was notified of it.
     pub fn erased_ms(&self, state: &mut dyn State, of: Hash128) -> Result<Option<i64>, StateError> {
         if of == self.hash {
             return Ok(self.state.erased_ms);
@@ -105,7 +105,7 @@ impl Node {
         Ok(erasure.map(|erasure| erasure.until_ms))
     }
 
-    /// The latest erasure of any of these people, as far as this one has heard.
+    /// The latest erasure of any of these people that this node was notified of.
     pub fn erased_of(&self, state: &mut dyn State, people: &[Identifier]) -> Result<Option<i64>, StateError> {
         let mut latest = None;
         for identifier in people {
@@ -114,18 +114,18 @@ impl Node {
         Ok(latest)
     }
 
-    /// Notes that an identifier is erased.
+    /// Stores the erasure of an identifier.
     pub fn put_erased(&mut self, state: &mut dyn State, of: Hash128, until_ms: i64) {
         if of == self.hash {
             self.edit().erased_ms = Some(until_ms);
         } else {
-            // The record comes before all else of the actor.
+            // A node's record must exist before its other keys.
             self.touch(true);
             put_message(state, &self.actor, &keys::one(keys::ERASURE, of), &Erasure { until_ms, ..Erasure::default() });
         }
     }
 
-    /// All that is void of what it brought, for its unit.
+    /// The erasures that void touches of this identifier, for its unit.
     pub fn erasures(&self) -> Vec<Erasure> {
         let whole = self.state.erased_ms.map(|until_ms| Erasure { until_ms, ..Erasure::default() });
         let all = whole.into_iter().chain(self.state.erasures.iter().copied());
@@ -136,7 +136,7 @@ impl Node {
         all.map(of_touches).collect()
     }
 
-    /// Takes a claim over what its speaker said before; returns whether that was news.
+    /// Merges a claim with the earlier ones of its speaker; returns whether it changed anything.
     pub fn add_claim(&self, state: &mut dyn State, speaker: Hash128, said: &Claim) -> Result<bool, StateError> {
         let sub = keys::one(keys::CLAIM, speaker);
         let known: Option<Claim> = get_message(state, &self.actor, &sub)?;
@@ -150,7 +150,7 @@ impl Node {
         Ok(news)
     }
 
-    /// Puts a claim in the place of what its speaker said before, or nothing.
+    /// Replaces the claims of a speaker, or deletes them.
     pub fn replace_claim(&self, state: &mut dyn State, speaker: Hash128, said: Option<Claim>) {
         let sub = keys::one(keys::CLAIM, speaker);
         match said {
@@ -161,17 +161,17 @@ impl Node {
         }
     }
 
-    /// All claims of others.
+    /// The claims of all other identifiers.
     pub fn claims(&self, state: &mut dyn State) -> Result<Vec<Claim>, StateError> {
         Ok(scan_messages(state, &self.actor, &[keys::CLAIM])?.into_iter().map(|(_, claim)| claim).collect())
     }
 
-    /// Adds a trait stated under it; returns whether it was news.
+    /// Adds a trait; returns whether it changed anything.
     pub fn add_trait(&self, state: &mut dyn State, said: &TraitFact) -> Result<bool, StateError> {
         put_later_trait(state, &self.actor, &keys::trait_named(trait_name(said)), said)
     }
 
-    /// Puts these facts in the place of all that was known by the claims.
+    /// Replaces all facts that follow from claims.
     pub fn replace_facts(&mut self, state: &mut dyn State, all: &Claim, rules: &Rules) -> Result<(), StateError> {
         for tag in [keys::LINK, keys::TRAIT] {
             let mut gone = Vec::new();
@@ -199,7 +199,7 @@ impl Node {
         Ok(())
     }
 
-    /// Remembers that somebody wants to be told this account's id, or no longer; returns whether it is somebody new.
+    /// Adds or removes a subscriber to this account's id; returns whether it is a new one.
     pub fn add_subscriber(&self, state: &mut dyn State, said: &Subscribe) -> Result<bool, StateError> {
         let Some(subscriber) = &said.subscriber else { return Ok(false) };
         let sub = keys::one(keys::SUBSCRIBER, subscriber.hash());
@@ -215,13 +215,13 @@ impl Node {
         Ok(new)
     }
 
-    /// Everybody who wants to be told this account's id.
+    /// All subscribers to this account's id.
     pub fn subscribers(&self, state: &mut dyn State) -> Result<Vec<Identifier>, StateError> {
         let found = scan_messages::<Subscribe>(state, &self.actor, &[keys::SUBSCRIBER])?;
         Ok(found.into_iter().filter_map(|(_, subscribe)| subscribe.subscriber).collect())
     }
 
-    /// Gives it a placement of the identifier alone, while its root has told it none.
+    /// Gives it a placement of its own until its root sends one.
     pub fn place_alone(&mut self) {
         if self.state.placement.is_none() {
             let alone = lone_placement(&self.identifier, self.hash);
@@ -230,7 +230,7 @@ impl Node {
     }
 }
 
-/// Writes a trait if it is later than the one that is there; returns whether it was.
+/// Writes a trait if it is later than the stored one; returns whether it was.
 fn put_later_trait(state: &mut dyn State, actor: &ActorKey, sub: &[u8], said: &TraitFact) -> Result<bool, StateError> {
     let known = state.get(actor, sub)?.and_then(|bytes| TraitFact::decode(bytes).ok());
     let news = known.is_none_or(|known| later_trait(said, &known));

@@ -7,7 +7,7 @@ use tributary_runtime::state::{State, StateError};
 
 use crate::node::Node;
 
-/// Keys are hashes already.
+/// A hasher that passes the key through: keys are hashes already.
 #[derive(Default)]
 struct AsIs(u64);
 
@@ -29,7 +29,7 @@ impl Hasher for AsIs {
 #[expect(clippy::disallowed_types, reason = "the hasher is fixed; in which order records are written does not show")]
 type Held = std::collections::HashMap<Hash128, Box<Node>, BuildHasherDefault<AsIs>>;
 
-/// See the module. Who works on a node takes it out and gives it back: while it is out, nobody reads an older one.
+/// See the module. A caller takes a node out and gives it back, so nobody can read an outdated one meanwhile.
 #[derive(Default)]
 pub(crate) struct Nodes {
     held: Held,
@@ -37,7 +37,7 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
-    /// Takes out the node of an identifier, which goes by the name that it is called by here: its own, or its address.
+    /// Takes out the node of an identifier. Its name becomes the one given: the identifier itself, or its address.
     pub fn take(&mut self, state: &mut dyn State, identifier: &Identifier) -> Result<Box<Node>, StateError> {
         let hash = identifier.hash();
         self.out += 1;
@@ -54,7 +54,7 @@ impl Nodes {
         self.held.insert(node.hash, node);
     }
 
-    /// Writes what has changed, and forgets all.
+    /// Writes all changes, and empties the map.
     pub fn flush(&mut self, state: &mut dyn State) -> Result<(), StateError> {
         if self.out > 0 {
             return Err(StateError::Read("an identifier's record was not given back; this is a defect".into()));
@@ -63,7 +63,7 @@ impl Nodes {
         Ok(())
     }
 
-    /// Forgets all, changes included.
+    /// Empties the map and drops all changes.
     pub fn clear(&mut self) {
         self.held.clear();
         self.out = 0;

@@ -15,7 +15,7 @@ pub fn listed(group: &Group<'_>, people: &People, limit: usize) -> (Vec<AccountP
     for belongs in said.filter(|belongs| !belongs.stretches.is_empty()) {
         let Some(person) = Hash128::from_bytes(&belongs.person) else { continue };
         let known = latest.entry(person).or_insert(belongs);
-        // While its name changes, an account may have heard under both.
+        // While an account's name changes, a person may be stored under both names.
         if known.epoch < belongs.epoch {
             *known = belongs;
         }

@@ -15,7 +15,7 @@ use crate::facts::is_public;
 use crate::node::Node;
 
 impl Core {
-    /// A root is asked who is one person with a member that is about to be erased.
+    /// The root stores who is one person with a member that is about to be erased.
     pub(crate) fn write_down_person(
         &self,
         cx: &mut Context<'_>,
@@ -30,7 +30,7 @@ impl Core {
         if !identifiers.contains(about) {
             identifiers.push(about.clone());
         }
-        // Who is alone is erased already.
+        // The identifier itself is already being erased.
         if identifiers.len() > 1 || !doubtful.is_empty() {
             let sorted = |mut named: Vec<Identifier>| {
                 named.sort_by_key(Identifier::key);
@@ -47,8 +47,8 @@ impl Core {
     }
 }
 
-/// The identifiers of the profile of a member, and of these the trusted ones that public links alone join with it: whoever sends public
-/// events must not have others erased.
+/// The identifiers of a member's profile, and which of them only public links join with it: a sender of public events must not be able to
+/// have others erased.
 fn person(
     members: &[(Hash128, Member)],
     links: &[LinkFact],

@@ -13,7 +13,7 @@ use crate::node::Node;
 use crate::units::tell_units;
 
 impl Core {
-    /// An identifier is told its placement: the newer wins. Its units are told if it has brought anything.
+    /// Stores a newer placement. Notifies the units if the identifier has brought anything.
     pub(crate) fn place(&mut self, cx: &mut Context<'_>, to: &Identifier, place: Place) -> Result<(), StateError> {
         let Some(placement) = place.placement else { return Ok(()) };
         let mut node = self.meet(cx, to)?;
@@ -21,7 +21,7 @@ impl Core {
         if known.is_none_or(|known| known.epoch < placement.epoch) {
             cx.outbox.observe(&metrics::PLACEMENTS, "", 1);
             let before = node.edit().placement.replace(placement);
-            // Compress the path: the root that tells is above every node on it.
+            // Path compression: the root that sent this is above every node on the path.
             if let (Some(above), Some(parent)) = (place.root, &node.state.parent) {
                 let hash = above.hash();
                 let known = parent.is_address() && parent.hash() == hash;
@@ -30,7 +30,7 @@ impl Core {
                 }
             }
             if !node.state.roles.is_empty() {
-                // Whom a deal names is known to its unit, whether it brings anything or not.
+                // A person with a role in a deal is known to the unit, even if it brings nothing.
                 node.edit().brings = true;
             }
             if let Some(placement) = &node.state.placement {
@@ -45,8 +45,8 @@ impl Core {
         Ok(())
     }
 
-    /// A profile names this account identifier: it is told the account's id now, also where that is what it assumes anyway. Else an
-    /// older answer, still on its way to somebody else of its component, would be the newest there is.
+    /// Adds a profile's subscription to this account identifier, and answers with the account's id even if the subscriber assumes it
+    /// already. Otherwise an older answer to another member of its component, still on its way, would count as the newest.
     pub(crate) fn subscribe(&mut self, cx: &mut Context<'_>, to: &Identifier, subscribe: &Subscribe) -> Result<(), StateError> {
         let node = self.meet(cx, to)?;
         if let Some(subscriber) = &subscribe.subscriber
@@ -59,7 +59,7 @@ impl Core {
         Ok(())
     }
 
-    /// Tells everybody who named this account identifier that its account's id has changed.
+    /// Sends all subscribers of this account identifier that its account's id has changed.
     fn tell_subscribers(
         &mut self,
         cx: &mut Context<'_>,
@@ -81,7 +81,7 @@ impl Core {
         Ok(())
     }
 
-    /// An account identifier's answer goes up from the subscriber to its root.
+    /// Passes the answer of an account identifier from the subscriber to its root.
     pub(crate) fn account_is(&mut self, cx: &mut Context<'_>, to: &Identifier, answer: AccountIs) -> Result<(), StateError> {
         let node = self.meet(cx, to)?;
         match node.state.parent.clone() {
@@ -96,8 +96,8 @@ impl Core {
         Ok(())
     }
 
-    /// A milestone tells its anchor what to track: it goes on to the anchor's unit at its time, like a touch. What was tracked at another
-    /// time before is void there.
+    /// Passes a milestone's message from its anchor to the anchor's unit at that time, like a touch. It voids what was tracked at another
+    /// time before.
     pub(crate) fn track(&mut self, cx: &mut Context<'_>, to: &Identifier, track: Track) -> Result<(), StateError> {
         let node = self.meet(cx, to)?;
         let Track { stamp, milestone_id, milestone, erased, before_ms, .. } = track;

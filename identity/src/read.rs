@@ -30,33 +30,33 @@ use neighbourhood::Neighbourhood;
 /// A path to a root is no longer than the binary logarithm of a component's size.
 const PATH_MAX: usize = 64;
 
-/// Two identifiers seen together, or stated to be (or not to be) one.
+/// A link: two identifiers seen together, or explicitly linked or unlinked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Link {
     /// One end.
     pub a: Identifier,
     /// The other.
     pub b: Identifier,
-    /// How sure it is: -1 for an explicit statement, else the weaker rank of the two kinds. Lower goes first.
+    /// Strength: -1 for an explicit link, else the weaker rank of the two kinds. Lower is stronger.
     pub class: i64,
     /// Earliest event in which both were seen, milliseconds since 1970-01-01 UTC.
     pub earliest_ms: Option<i64>,
-    /// The latest explicit statement: that they are one, or not, and when.
+    /// The latest explicit statement: true for a link, false for an unlink; and its time, milliseconds since 1970-01-01 UTC.
     pub explicit: Option<(bool, i64)>,
-    /// Whether only public events have seen both.
+    /// Whether all evidence is public.
     pub public: bool,
-    /// Whether it united two that nothing surer had united already: these links alone hold the profile together.
+    /// Whether it united two sets that no stronger link had united. These links are a spanning tree of the profile.
     pub joins: bool,
 }
 
-/// An identifier that joins nobody because too many claim it.
+/// A shared identifier: linked to too many others, so it joins nobody.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shared {
     /// The identifier.
     pub identifier: Identifier,
-    /// How many distinct identifiers are linked to it.
+    /// The number of distinct identifiers linked to it.
     pub links: u32,
-    /// How many of these are of a kind whose limit is 1.
+    /// How many of these are of a kind with limit 1.
     pub strong_links: u32,
 }
 
@@ -65,11 +65,11 @@ pub struct Shared {
 pub struct Refused {
     /// The link.
     pub link: Link,
-    /// The rule that refuses it.
+    /// The rule that refused it.
     pub rule: LinkRefusal,
-    /// Of a shared identifier: which, and what makes it shared.
+    /// If an end is shared: which one, and its numbers.
     pub shared: Option<Shared>,
-    /// Of a limit: the kind, and how many of it a profile may have.
+    /// If a limit refused it: the kind, and the limit.
     pub limit: Option<(String, u32)>,
 }
 
@@ -82,32 +82,33 @@ pub struct AccountNamed {
     pub account: Identifier,
     /// The identifier of the profile that names it.
     pub by: Identifier,
-    /// When an event asserted it; `None` where it is the domain of a corporate address.
+    /// When an event asserted it; `None` for the domain of a corporate address.
     pub asserted: Option<Stamp>,
 }
 
-/// A profile (or an account), and all that made it what it is.
+/// A profile (or an account), and everything it follows from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Person {
     /// The identifier that was asked for.
     pub asked: Identifier,
     /// Its record.
     pub record: IdentifierState,
-    /// The placement that follows from the facts at hand; of epoch 0.
+    /// The placement computed from the stored facts, with epoch 0.
     pub placement: Placement,
-    /// Of an account, the row that follows from them.
+    /// For an account, the row computed from them.
     pub row: Option<Account>,
-    /// Identifiers with what is known of each. It is called after the first: the oldest; of an account, the oldest of its CRM.
+    /// The identifiers with the facts about each. The first names the profile: the oldest; for an account, the oldest CRM id if there is
+    /// one.
     pub members: Vec<(Identifier, Member)>,
-    /// The links between its identifiers, the surest first.
+    /// The links between its identifiers, strongest first.
     pub links: Vec<Link>,
     /// The links of its identifiers that join nobody.
     pub refused: Vec<Refused>,
-    /// The accounts it names, by time; none for an account. The spans that they make are those of the placement.
+    /// The accounts it names, by time; empty for an account. The spans that follow are in the placement.
     pub accounts: Vec<AccountNamed>,
     /// Its latest traits.
     pub traits: Vec<TraitFact>,
-    /// The consent that holds for what the identifier brings.
+    /// The consent that applies to what the identifier brings.
     pub consent: Option<ConsentFact>,
     /// Whether its cluster is over the limit.
     pub quarantined: bool,
@@ -124,16 +125,16 @@ impl Person {
         kind::is_account(&self.asked.kind)
     }
 
-    /// Whether the placement that follows from the facts is the one the identifier has been told: else messages are on their way.
+    /// Whether the computed placement equals the one the identifier has received. If not, messages are still on their way.
     pub fn is_settled(&self) -> bool {
         let told = self.record.placement.clone().map(|told| Placement { epoch: 0, ..told });
         told.is_none_or(|told| told == self.placement)
     }
 
-    /// The links that join an identifier to the one it is called after, beginning at the identifier; none where it is that one.
+    /// The links that join an identifier to the one that names the profile, starting at the identifier; empty if it is that one.
     pub fn path(&self, from: &Identifier) -> Vec<&Link> {
         let Some((first, _)) = self.members.first() else { return Vec::new() };
-        // Of every identifier the link towards the first: the links that joined make a tree.
+        // For every identifier the link towards the first: the links that joined form a tree.
         let mut towards: BTreeMap<Hash128, &Link> = BTreeMap::new();
         let mut next = vec![first];
         let mut seen = BTreeSet::from([first.hash()]);
@@ -164,20 +165,20 @@ impl Person {
 /// One version of a milestone.
 pub type Version = Event;
 
-/// A milestone: what it has told, and the versions from which it is decided, the earliest first.
+/// A milestone: what was last sent of it, and the versions that decide it, earliest first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MilestoneFacts {
-    /// What it has told, and whom.
+    /// What was last sent, and to which anchor.
     pub told: Reentry,
     /// Its versions.
     pub versions: Vec<Version>,
-    /// What they say together.
+    /// The milestone that the versions describe.
     pub decided: Milestone,
-    /// The latest erasure of anybody whom a version of it named: up to when these are void.
+    /// The latest erasure of any identifier that a version named; versions up to that time are void.
     pub erased_ms: Option<i64>,
 }
 
-/// A milestone; `None` where no event has reported it. Amounts without a currency are in that of the rules.
+/// A milestone; `None` if no event has reported it. Amounts without a currency are in that of the rules.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -200,7 +201,7 @@ pub fn milestone(snapshot: &mut dyn Snapshot, rules: &Rules, milestone_id: &str)
     }))
 }
 
-/// The identifier after which a profile of this id is or was called; `None` where no identifier has this hash.
+/// The identifier that names, or once named, the profile with this hash in its id; `None` if no identifier has this hash.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -215,7 +216,7 @@ pub fn called_after(snapshot: &mut dyn Snapshot, hash: Hash128) -> Result<Option
     Ok(None)
 }
 
-/// Up to when the identifier with this hash is erased: of one that is nothing else is known, not even its name.
+/// The time up to which the identifier with this hash is erased. Of an erased identifier nothing else is stored, not even its name.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -229,7 +230,7 @@ pub fn erased_under(snapshot: &mut dyn Snapshot, hash: Hash128) -> Result<Option
     Ok(latest)
 }
 
-/// The profile (or account) of an identifier; `None` where no event has named it.
+/// The profile (or account) of an identifier; `None` if no event has named it.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -263,7 +264,7 @@ fn root_of(snapshot: &mut dyn Snapshot, node: &Node) -> Result<Identifier, State
     Ok(at)
 }
 
-/// The member that a node is on its own.
+/// A node as the only member of its component.
 fn alone(node: &Node) -> Member {
     Member {
         identifier: Some(node.identifier.clone()),

@@ -15,18 +15,18 @@ use crate::metrics;
 use crate::node::Node;
 use crate::view::{self, PublishedRow, Row, View};
 
-/// What a round of computation says of profiles or accounts.
+/// What one round of computation changed in profiles or accounts.
 #[derive(Default)]
 struct Round {
     records: Vec<PublishedRow>,
-    /// Ids that may be no more: those that members had before.
+    /// Former ids of members: these may have disappeared.
     before: BTreeSet<String>,
-    /// Where members were before and are now.
+    /// By member, its former and its current id.
     moved: BTreeMap<Hash128, (Option<String>, Option<String>)>,
 }
 
 impl Core {
-    /// Computes the clusters of the members that facts have touched, or puts that off while the root rests.
+    /// Computes the clusters of the members that facts touched, or defers that while the root is throttled.
     pub(crate) fn recompute(&mut self, cx: &mut Context<'_>, dirty: Dirty) -> Result<(), StateError> {
         let mut root = self.nodes.take(cx.state, &dirty.root)?;
         if root.is_root() {
@@ -72,7 +72,7 @@ impl Core {
         Ok(())
     }
 
-    /// Decides who is one person in a cluster, and tells the members; returns whether any was told.
+    /// Decides who is one person in a cluster, and notifies the members; returns whether any placement changed.
     fn settle_cluster(
         &mut self,
         cx: &mut Context<'_>,
@@ -111,7 +111,7 @@ impl Core {
         Ok(changed)
     }
 
-    /// Tells a member its placement if that is news; returns whether it was.
+    /// Sends a member its placement if that changed; returns whether it did.
     fn settle_member(
         &mut self,
         cx: &mut Context<'_>,
@@ -125,7 +125,7 @@ impl Core {
         let before = member.told.as_ref().map(id);
         round.before.extend(before.clone());
         round.moved.insert(of, (before, member.present.then(|| id(&placement))));
-        // One that has no name cannot be told: its news, which bring the name, are still on their way.
+        // A member without a name cannot get messages yet: the facts with its name are still on their way.
         let news = member.identifier.is_some() && member.told.as_ref().is_none_or(|told| !same_place(told, &placement));
         let flips = member.quarantined != quarantined;
         if flips {
@@ -154,7 +154,7 @@ impl Core {
         Ok(news)
     }
 
-    /// All of a member is erased: what stays is its hash, its generation and what it was told last.
+    /// Everything about a member is erased: only its hash, its generation and its last placement remain.
     fn strip(
         &mut self,
         cx: &mut Context<'_>,
@@ -186,10 +186,10 @@ fn same_place(told: &Placement, now: &Placement) -> bool {
         && told.above == now.above
 }
 
-/// Publishes the profiles (or accounts) that changed, and where those went that are no more; returns whether there were any.
+/// Publishes the profiles (or accounts) that changed, and where those went that disappeared; returns whether there were any.
 ///
-/// Revisions follow from the root's epoch, which only grows, also where one component takes over another: two a round, the lower one for the
-/// notice of an un-merge, which comes first.
+/// Revisions follow from the root's epoch, which only grows, even if one component takes over another. A round has two: the lower one is
+/// for the notice of an un-merge, which comes first.
 fn publish(
     cx: &mut Context<'_>,
     component: Component,
@@ -219,12 +219,12 @@ fn publish(
     for id in round.before.iter().filter(|id| !live.contains(id.as_str())) {
         let Some(published) = component.published(cx.state, id)? else { continue };
         let called_after = Hash128::from_bytes(&published.called_after).unwrap_or_default();
-        // Nobody has looked at the identifier it is called after: it stands.
+        // The identifier that names it was not looked at: its row stays as it is.
         let Some((_, now)) = round.moved.get(&called_after) else { continue };
         match now {
             Some(now) => Row::departed(topic, id, now).publish(cx.outbox, revision),
             None => {
-                // Many a reader skips tombstones: it is told by a row.
+                // Many readers skip tombstones: they get this row.
                 Row::erased(topic, id).publish(cx.outbox, revision);
                 cx.outbox.unpublish(topic, id.as_bytes());
             }

@@ -17,7 +17,7 @@ use crate::stamp::stamp_key;
 use crate::statement::Statement;
 
 impl Core {
-    /// Tells the record that an event reports that the event was heard.
+    /// Notifies the actor of the CRM record that an event reports where the event went.
     pub(crate) fn tell_record(&mut self, cx: &mut Context<'_>, event: &Event) {
         if event.record.is_empty() {
             return;
@@ -27,7 +27,7 @@ impl Core {
         match &event.body {
             Some(What::Milestone(version)) => key.clone_from(&version.milestone_id),
             Some(What::ObjectContacts(of)) => key = occurrence::object_key(&of.object_id),
-            // These are not taken back.
+            // Retractions and erasures are not retracted.
             Some(What::Retract(_) | What::Erase(_)) => return,
             _ => to = said.primary().map(|primary| self.address(primary)),
         }
@@ -37,7 +37,7 @@ impl Core {
         self.tell_milestone(cx, &to_record, Body::Said(Said { record, to, key, at }));
     }
 
-    /// A record is told that an event that reports it was heard.
+    /// A record stores where an event that reports it went.
     pub(crate) fn said(&mut self, cx: &mut Context<'_>, said: Said) -> Result<(), StateError> {
         let actor = keys::record(&occurrence::record_key(&said.record));
         let said = Said { record: String::new(), ..said };
@@ -53,7 +53,7 @@ impl Core {
         Ok(())
     }
 
-    /// A record was deleted.
+    /// Handles the deletion of a record.
     pub(crate) fn record_deleted(&mut self, cx: &mut Context<'_>, record: &str, deleted_ms: i64) -> Result<(), StateError> {
         let actor = keys::record(&occurrence::record_key(record));
         let known: Option<RecordState> = get_message(cx.state, &actor, keys::NODE)?;
@@ -80,7 +80,7 @@ impl Core {
         }
     }
 
-    /// What a deleted record has said is taken back where it was heard.
+    /// Retracts an event of a deleted record, at the actor that stored it.
     pub(crate) fn taken_back(&mut self, cx: &mut Context<'_>, said: &Said) -> Result<(), StateError> {
         let Some(at) = &said.at else { return Ok(()) };
         match &said.to {

@@ -18,14 +18,14 @@ use crate::keys::{self, WALK};
 use crate::metrics;
 
 impl Core {
-    /// Looks by which rules a partition was computed that is taken over.
+    /// Checks by which rules the state of a partition was computed that is taken over.
     pub(crate) fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), StateError> {
         let begun = WALK.begin(cx.state, self.own)?;
         self.go_on(cx, begun);
         Ok(())
     }
 
-    /// Asks for the next step, and remembers how far it has come.
+    /// Requests the next step, and stores the progress.
     fn go_on(&mut self, cx: &mut Context<'_>, begun: Begun) {
         self.remodelled = begun.thousandths;
         if let Some(message) = begun.send {
@@ -38,7 +38,7 @@ impl Core {
         cx.outbox.send(Topic::IdentityInbox, self.slice().some_key("remodel:"), &message);
     }
 
-    /// Decides some more by changed rules, where it is time.
+    /// Decides some more actors by the changed rules, if the step is due.
     pub(crate) fn remodel(&mut self, cx: &mut Context<'_>, message: &Remodel, handled: u64) -> Result<(), StateError> {
         let Some(Step { mut known, actors, .. }) = WALK.step(cx.state, message, self.own)? else { return Ok(()) };
         let wait = still_to_wait(message.wait, handled, 1);
@@ -66,12 +66,12 @@ impl Core {
         Ok(())
     }
 
-    /// An identifier decides whether it is shared; a root has all its clusters computed. Returns what that costs.
+    /// An identifier decides whether it is shared; a root has all its clusters computed. Returns the cost.
     fn decide_anew(&mut self, cx: &mut Context<'_>, actor: &ActorKey) -> Result<u64, StateError> {
-        // The walk is over what is stored.
+        // The walk reads from the store.
         self.nodes.flush(cx.state)?;
         let Some(state) = get_message::<IdentifierState>(cx.state, actor, keys::NODE)? else { return Ok(1) };
-        // Of whoever was erased only the hash is left.
+        // Of an erased identifier only the hash is left.
         let share = self.slice();
         let name = state.identifier.or_else(|| Some(Identifier::address_of(actor.hash()?, share.partition, share.partitions)));
         let Some(name) = name else { return Ok(1) };
@@ -97,7 +97,7 @@ impl Core {
         Ok(cost)
     }
 
-    /// A milestone decides what it is.
+    /// A milestone is decided again.
     fn announce_anew(&mut self, cx: &mut Context<'_>, actor: &ActorKey) -> Result<u64, StateError> {
         let versions = scan_messages::<Event>(cx.state, actor, &[keys::OBSERVATION])?;
         let id = versions.iter().find_map(|(_, version)| match &version.body {

@@ -18,7 +18,7 @@ use crate::units::send_arrive;
 use crate::versions::{mark, object_of, stored};
 
 impl Core {
-    /// Handles a retraction at the primary identifier, the milestone or the object of the event that it takes back.
+    /// Handles a retraction at the primary identifier, the milestone or the object of the event that it retracts.
     pub(crate) fn take_back(&mut self, cx: &mut Context<'_>, event: &Event, of: &Retract) -> Result<(), StateError> {
         let said = Statement::of(event);
         if !of.record.is_empty() {
@@ -39,7 +39,7 @@ impl Core {
     pub(crate) fn take_back_event(&mut self, cx: &mut Context<'_>, primary: &Identifier, of: &Stamp) -> Result<(), StateError> {
         let Some(event) = head_of(of) else { return Ok(()) };
         let mut node = self.nodes.take(cx.state, primary)?;
-        // Records know people by their addresses: what follows is said in their names.
+        // Records store people by address; what follows needs their names.
         if let Some(name) = node.state.identifier.clone().filter(|_| primary.is_address()) {
             node.identifier = name;
         }
@@ -61,7 +61,7 @@ impl Core {
         Ok(())
     }
 
-    /// What an event has stated counts no more: accounts are told as taken back; of words and consents all is said anew.
+    /// Retracts an event's statements: asserted accounts are marked as retracted; explicit links and consents are claimed again without it.
     fn take_back_statements(&mut self, cx: &mut Context<'_>, node: &mut Node, event: u64) -> Result<(), StateError> {
         for mut mentioned in node.identifier_sets(cx.state)?.into_iter().filter(|mentioned| !mentioned.observation.by_day) {
             node.by_day(cx.state, mentioned.hash, &mut mentioned.observation)?;

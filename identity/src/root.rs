@@ -14,12 +14,12 @@ use crate::node::Node;
 use crate::stamp::stamp_key;
 
 impl Core {
-    /// Takes news of a node up to its root, if there are any.
+    /// Sends facts of a node to its root, if there are any.
     pub(crate) fn report(&mut self, cx: &mut Context<'_>, node: &mut Node, facts: Facts) -> Result<(), StateError> {
         if facts == Facts::default() { Ok(()) } else { self.report_always(cx, node, facts) }
     }
 
-    /// Takes what a node says of itself up to its root.
+    /// Sends facts of a node to its root, even empty ones.
     pub(crate) fn report_always(&mut self, cx: &mut Context<'_>, node: &mut Node, facts: Facts) -> Result<(), StateError> {
         let facts = Facts { about: Some(node.identifier.clone()), generation: node.state.generation, ..facts };
         match node.state.parent.clone() {
@@ -31,7 +31,7 @@ impl Core {
         }
     }
 
-    /// Handles news on their way up.
+    /// Handles facts on their way up to the root.
     pub(crate) fn facts(&mut self, cx: &mut Context<'_>, to: &Identifier, facts: Facts) -> Result<(), StateError> {
         let mut node = self.meet(cx, to)?;
         match node.state.parent.clone() {
@@ -42,7 +42,7 @@ impl Core {
         Ok(())
     }
 
-    /// News reach the root.
+    /// The root applies facts.
     fn learn(&mut self, cx: &mut Context<'_>, root: &mut Node, facts: Facts) -> Result<(), StateError> {
         let Some(about) = facts.about else { return Ok(()) };
         let (hash, generation) = (about.hash(), facts.generation);
@@ -76,7 +76,7 @@ impl Core {
         Ok(())
     }
 
-    /// Adds what is said of a member, and notes whose cluster it touches.
+    /// Merges facts about a member, and notes whose cluster they touch.
     fn add_member(
         &mut self,
         cx: &mut Context<'_>,
@@ -90,8 +90,8 @@ impl Core {
             root.edit().members += 1;
         }
         if added.shrunk {
-            // A member that is shared now held its neighbours together; one that took something back, the ends of its links; one that trusted
-            // events name, those that only public events know.
+            // The member may have connected others: a shared one its neighbours, one that took something back the ends of its links, one
+            // that is trusted now the public-only ones.
             for other in component.drop_outdated_links(cx.state, hash, member.generation)? {
                 self.shrunk(root, other);
             }
@@ -105,7 +105,7 @@ impl Core {
         Ok(added)
     }
 
-    /// Adds what a member asserts, and notes whose timeline it may change.
+    /// Adds an assertion of a member, and notes whose timeline it may change.
     fn add_assertion(
         &mut self,
         cx: &mut Context<'_>,
@@ -117,7 +117,7 @@ impl Core {
         let member = component.member(cx.state, hash)?;
         let changes = match component.add_assertion(cx.state, (hash, member.as_ref()), said)? {
             Asserted::Nothing => false,
-            // Of two accounts above one the later counts, whatever it was told.
+            // For accounts the later statement of a parent counts, whatever the placement was.
             Asserted::Later => root.is_account() || !goes_on(cx, component, member, said)?,
             Asserted::Anew => true,
         };
@@ -127,7 +127,7 @@ impl Core {
         Ok(())
     }
 
-    /// Adds what is said of a link, and notes whose cluster it touches.
+    /// Merges a link, and notes whose cluster it touches.
     fn add_link(
         &mut self,
         cx: &mut Context<'_>,
@@ -149,7 +149,7 @@ impl Core {
         Ok(())
     }
 
-    /// Asks the other end of a link to become one component, if it is not a member yet.
+    /// Sends `Join` to the other end of a link if it is not a member yet.
     fn ask_to_join(
         &mut self,
         cx: &mut Context<'_>,
@@ -164,17 +164,18 @@ impl Core {
         Ok(())
     }
 
-    /// Another root asks to become one: up to the root here, and then the lower of the two hangs under the higher.
+    /// Handles the `Join` of another root: passes it to the root here; then the lower of the two becomes a child of the higher.
     ///
-    /// Higher is the greater rank, then the smaller hash. A rank only grows while its node is a root and is frozen once it hangs, so
-    /// every parent is higher than its children: no cycles, whatever interleaves; and a path is no longer than the rank of its end.
+    /// The higher one has the greater rank, then the smaller hash. A rank only grows while its node is a root, and is frozen once it has a
+    /// parent. So every parent is higher than its children: there are no cycles in any order of messages, and a path is no longer than the
+    /// rank at its end.
     pub(crate) fn join(&mut self, cx: &mut Context<'_>, to: &Identifier, join: Join) -> Result<(), StateError> {
         let Some(other) = join.root.clone() else { return Ok(()) };
         let mut node = self.meet(cx, to)?;
         let meant_for_shared = node.state.shared && join.about.as_ref() == Some(to);
-        // A root goes by its name or by its address.
+        // A root may be named by its identifier or by its address.
         if meant_for_shared || other.hash() == node.hash {
-            // A shared identifier joins nobody. And a root that meets itself is done.
+            // A shared identifier joins nobody. A root that reaches itself is done.
         } else if let Some(parent) = node.state.parent.clone() {
             self.tell(cx, &parent, Body::Join(join));
         } else if (join.rank, std::cmp::Reverse(other.hash())) > (node.rank(), std::cmp::Reverse(node.hash)) {
@@ -187,7 +188,7 @@ impl Core {
         Ok(())
     }
 
-    /// A root hangs under another and sends it all it has.
+    /// Makes a root the child of another, and sends that one all its data.
     fn hang(&mut self, cx: &mut Context<'_>, node: &mut Node, above: &Identifier) -> Result<(), StateError> {
         let component = Component::of(node.hash);
         self.dirty.remove(&node.hash);
@@ -200,7 +201,7 @@ impl Core {
         Ok(())
     }
 
-    /// A part of another component arrives.
+    /// Handles a part of another component.
     pub(crate) fn absorb(&mut self, cx: &mut Context<'_>, to: &Identifier, part: Absorb) -> Result<(), StateError> {
         let mut node = self.meet(cx, to)?;
         if let Some(parent) = node.state.parent.clone() {
@@ -248,7 +249,7 @@ impl Core {
         Ok(())
     }
 
-    /// An account identifier that profiles of this component name has told its account's id.
+    /// Stores the answer of an account identifier that profiles of this component name.
     pub(crate) fn renamed(&mut self, cx: &mut Context<'_>, root: &Node, answer: &AccountIs) -> Result<(), StateError> {
         let Some(account) = &answer.account else { return Ok(()) };
         for member in Component::of(root.hash).subscribers_of(cx.state, account.hash())? {
@@ -258,7 +259,7 @@ impl Core {
     }
 }
 
-/// Whether a member has been told that it is in the account that it asserts, from the midnight before to the last assertion.
+/// Whether a member's placement already has the asserted account from the midnight before to the last assertion.
 fn goes_on(
     cx: &mut Context<'_>,
     component: Component,
@@ -266,7 +267,7 @@ fn goes_on(
     said: &DayAssertion,
 ) -> Result<bool, StateError> {
     let (Some(account), Some(day)) = (&said.account, &said.day) else { return Ok(false) };
-    // The assertion that is no longer the last of its day may have hidden another account.
+    // The assertion that is no longer the last of its day may have hidden another account's.
     let Some(told) = member.filter(|member| !member.tied).and_then(|member| member.told) else { return Ok(false) };
     let (unit, _) = account_of(account, component.answer(cx.state, account.hash())?);
     let last_ms = stamp_key(day.last.as_ref()).0;

@@ -10,11 +10,11 @@ use tributary_runtime::config::{AccountLevel, Given, OpenMap, Problems, Section,
 
 use crate::free_mail;
 
-/// What computing clusters may cost, in members and links, before their root rests: three times what an ordinary event costs, so that no
-/// shape of links that anybody sends makes events cost much more.
+/// Cost of computing clusters, in members and links, above which their root is throttled: three times that of an ordinary event. So no
+/// shape of links makes events much more expensive.
 const REST_AFTER: u64 = 100;
 
-/// Parts of a component are cut below this many bytes: well under the 256 KiB that no message of ours exceeds.
+/// Parts of a component are at most about this many bytes: well below 256 KiB, the size that no message of ours exceeds.
 const PART_BYTES_MAX: usize = 200 * 1024;
 
 /// Section `[identity]` of the configuration.
@@ -25,8 +25,8 @@ pub struct Settings {
     pub limits: BTreeMap<String, u32>,
     /// The limit of kinds that `limits` does not name.
     pub default_limit: u32,
-    /// Kinds of records that their system merges, and of ids that it replaces: those of such a kind that are stated to be one (explicit links) count once against its
-    /// limit, and never count towards `shared_after` of each other.
+    /// Kinds of records that their system merges, and of ids that it replaces. Those of one kind that explicit links declare to be one
+    /// count once against its limit, and never count towards each other's `shared_after`.
     pub merged_kinds: BTreeSet<String>,
     /// An identifier linked to more than this many distinct identifiers of kinds whose limit is 1 is shared: it joins nobody.
     pub shared_after: u32,
@@ -34,11 +34,11 @@ pub struct Settings {
     pub shared_any: u32,
     /// A cluster of more identifiers than this is quarantined: its links join nobody.
     pub max_cluster: u32,
-    /// How many identifiers that only public events know may hang together by their links, 1 or more: the links of more join nobody.
+    /// How many public-only identifiers may be connected by their links, 1 or more: above that the links join nobody.
     pub public_cluster: u32,
     /// How many cookies and devices may be among these, 1 or more.
     pub anonymous_cluster: u32,
-    /// How many identifiers that only public events know may hang on a profile beside its trusted ones, 1 or more.
+    /// How many public-only identifiers a profile may have beside its trusted ones, 1 or more.
     pub public_leaves: u32,
     /// What public events may join.
     pub public_joins: PublicJoins,
@@ -48,13 +48,13 @@ pub struct Settings {
     pub account_people: u32,
     /// Domains of free-mail providers beside the built-in list: they name no account.
     pub free_mail: Vec<String>,
-    /// Kinds of milestones that an object may reach again: a report at least this many days after the one before is a milestone of its
-    /// own, `mql:00Q1#2`. 1 to 36,500.
+    /// Kinds of milestones that an object can reach again: a report at least this many days after the one before is a milestone of its own,
+    /// `mql:00Q1#2`. 1 to 36,500.
     pub reentry_after_days: BTreeMap<String, u32>,
-    /// ISO 4217 code of milestones of which nobody says the currency: `ingest.currency`, and no setting of this section.
+    /// ISO 4217 code for milestones without a currency. From `ingest.currency`; not a setting of this section.
     #[serde(skip)]
     pub currency: String,
-    /// What the unit of attribution is: `attribution.account_level`, and no setting of this section.
+    /// The level of accounts that is the unit of attribution. From `attribution.account_level`; not a setting of this section.
     #[serde(skip)]
     pub account_level: AccountLevel,
 }
@@ -63,10 +63,10 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PublicJoins {
-    /// All that neither a limit nor trusted evidence keeps apart.
+    /// Everything that no limit and no trusted evidence keeps apart.
     #[default]
     All,
-    /// A cookie or a device may hang on one other identifier, by its first link; nothing else.
+    /// A cookie or a device with one other identifier, by its first link; nothing else.
     Anonymous,
 }
 
@@ -74,10 +74,10 @@ pub enum PublicJoins {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Membership {
-    /// That of its time: what was won before a person moved keeps what the person did for it.
+    /// That of the touch's time: credit for what was won before a person moved stays.
     #[default]
     AsOf,
-    /// The one that was named last: the whole history follows the person.
+    /// The one asserted last: the whole history moves with the person.
     Latest,
 }
 
@@ -135,13 +135,14 @@ pub struct Rules {
     pub membership: Membership,
     /// See [`Settings::account_people`].
     pub account_people: usize,
-    /// The first 8 bytes of a hash of all settings. One that differs for no reason costs a pass over the identifiers, and changes nothing.
+    /// The first 8 bytes of a hash of all settings. A digest that changes for no reason costs a pass over the identifiers, but changes no
+    /// result.
     pub digest: u64,
     /// See [`Settings::account_level`].
     pub account_level: AccountLevel,
-    /// What computing clusters may cost, in members and links, without their root having to rest. No setting; a test may make it small.
+    /// Cost of computing clusters, in members and links, above which a root is throttled. Not a setting; tests make it small.
     pub rest_after: u64,
-    /// Most bytes of a part of a component that is sent. No setting; a test may make it small.
+    /// Most bytes in a part of a component. Not a setting; tests make it small.
     pub part_bytes_max: usize,
 }
 
@@ -162,7 +163,7 @@ impl Section for Settings {
             problems.unless(*limit > 0, &key, AT_LEAST_ONE);
             problems.unless(given.kinds.rank(kind).is_some(), &key, UNKNOWN);
         }
-        // Not which: a value may be a secret that stands in the wrong place.
+        // The message does not repeat the value, which may be a secret in the wrong place.
         problems.unless(self.merged_kinds.iter().all(|kind| given.kinds.rank(kind).is_some()), "merged_kinds", UNKNOWN);
         problems.unless(self.default_limit > 0, "default_limit", AT_LEAST_ONE);
         problems.unless(self.public_cluster > 0, "public_cluster", AT_LEAST_ONE);
@@ -213,13 +214,12 @@ impl Settings {
 }
 
 impl Rules {
-    /// How long after a report of a milestone of this kind another one is a re-entry, milliseconds; `None` where it never is.
+    /// Milliseconds after a report of a milestone of this kind from which another one is a re-entry; `None` if there are no re-entries.
     pub fn reentry_ms(&self, kind: &str) -> Option<i64> {
         self.reentry_after_days.get(kind).map(|days| i64::from(*days) * 86_400_000)
     }
 
-    /// Whether so many identifiers that only public events know are too many to hang together, and join nobody. What is too large stays so
-    /// as it grows.
+    /// Whether this many public-only identifiers are too many to be connected. If so, more of them are, too.
     pub fn is_too_large(&self, identifiers: usize, anonymous: usize) -> bool {
         identifiers > self.public_cluster.min(self.max_cluster) || anonymous > self.anonymous_cluster
     }
@@ -229,7 +229,8 @@ impl Rules {
         &self.kinds
     }
 
-    /// How many identifiers of this kind (and scope) one profile may have. Domains and names are not limited: an account may own many.
+    /// How many identifiers of this kind (and scope) one profile may have. Domains and company names have no limit: an account may own
+    /// many.
     pub fn limit(&self, kind: &str) -> u32 {
         match self.limits.get(kind) {
             Some(limit) => *limit,
@@ -238,23 +239,23 @@ impl Rules {
         }
     }
 
-    /// Whether an explicit link of these two says that their system has merged two records.
+    /// Whether an explicit link between these two states that their system has merged two records.
     pub fn is_merge(&self, a: &Identifier, b: &Identifier) -> bool {
         (&a.kind, &a.scope) == (&b.kind, &b.scope) && self.merged_kinds.contains(a.kind.as_str())
     }
 
-    /// Whether being linked to `other` is a sign that an identifier is many people's.
+    /// Whether a link to `other` counts as a sign that the identifier is shared.
     pub fn is_strong(&self, of: &Identifier, other: &Identifier) -> bool {
         self.limit(&other.kind) == 1 && !self.is_merge(of, other)
     }
 
-    /// The class of the evidence that two kinds were seen together: the weaker of their ranks. Lower is surer.
+    /// The class of a link between two kinds: the weaker of their ranks. Lower is stronger.
     pub fn class(&self, a: &str, b: &str) -> i64 {
         let rank = |kind: &str| self.kinds.rank(kind).map_or(i64::MAX, i64::from);
         rank(a).max(rank(b))
     }
 
-    /// The account that a corporate email address speaks for; `None` for a free-mail address.
+    /// The account that a corporate email address implies; `None` for a free-mail address.
     pub fn corporate_domain(&self, identifier: &Identifier) -> Option<Identifier> {
         if identifier.kind != "email" {
             return None;
@@ -263,8 +264,8 @@ impl Rules {
         (!domain.is_empty() && !self.is_free_mail(domain)).then(|| Identifier::new(kind::DOMAIN, "", domain))
     }
 
-    /// The domain of an address that the configuration or the list of others, and not our own, calls free mail: with other settings, or under
-    /// an earlier version, it may have spoken for an account.
+    /// The domain of an address that the configuration or the third-party list, but not our own, calls free mail. Under other settings or
+    /// an earlier version it may have implied an account.
     pub fn declared_free(&self, identifier: &Identifier) -> Option<Identifier> {
         let (_, domain) = identifier.value.rsplit_once('@').filter(|_| identifier.kind == "email")?;
         let may_have_spoken = self.declared_free.contains(domain) || free_mail::is_listed(domain);

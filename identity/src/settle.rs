@@ -10,9 +10,9 @@ use crate::keys::WALK;
 use crate::units::pass_from;
 
 impl Core {
-    /// Computes what is dirty, handles what follows from it in this partition, and then gives the units what was brought.
+    /// Computes what is marked, handles the messages within this partition that follow, and then sends the units what was brought.
     ///
-    /// Ends: every round of local messages merges components, of which there are finitely many, or changes nothing.
+    /// This terminates: every round of local messages merges components, of which there are finitely many, or changes nothing.
     pub(crate) fn settle(&mut self, cx: &mut Context<'_>) -> Result<(), StateError> {
         let handled = std::mem::take(&mut self.handled);
         self.end_rests(cx, handled)?;
@@ -41,7 +41,7 @@ impl Core {
         self.nodes.flush(cx.state)
     }
 
-    /// Ends the rest of the roots that have rested for long enough: what was put off is to be computed.
+    /// Resumes the roots that were throttled for long enough: what was deferred is marked to be computed.
     fn end_rests(&mut self, cx: &mut Context<'_>, handled: u64) -> Result<(), StateError> {
         let rests = std::mem::take(&mut self.rests);
         for (root, wait) in &rests {

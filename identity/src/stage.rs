@@ -14,7 +14,7 @@ use tributary_runtime::topic::Topic;
 use crate::core::Core;
 use crate::settings::Rules;
 
-/// What the stage reads and keeps.
+/// The topics that the stage reads and writes.
 pub const LOG: StageLog =
     StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], changelog: Some(Topic::IdentityChangelog) };
 
@@ -29,7 +29,7 @@ impl IdentityStage {
         Self { core: Core::new(rules, slice) }
     }
 
-    /// With rules of this generation: 0 where nobody counts them.
+    /// With the generation of its settings; 0 if generations are not used.
     #[must_use]
     pub fn of_generation(mut self, generation: u64) -> Self {
         self.core.own.generation = generation;
@@ -52,7 +52,7 @@ impl Stage for IdentityStage {
         let body =
             message.body.ok_or_else(|| malformed("a message without a body; is a newer version writing here?".into()))?;
         let to = match &body {
-            // An event says itself whom it is about: its key only leads to the partition.
+            // The event itself has its identifiers: its key only determines the partition.
             Body::Event(_) | Body::Remodel(_) => Identifier::default(),
             Body::Said(_) => Identifier::default(),
             Body::TakenBack(said) if !said.key.is_empty() => Identifier::default(),

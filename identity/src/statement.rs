@@ -6,30 +6,30 @@ use tributary_proto::{Day, Event, Hash128, Identifier, IdentifierSet, Stamp, Tra
 use crate::days::{Stated, one};
 use crate::identifier_set::{ALONE, PUBLIC_ALONE};
 
-/// When an event was received, or happened where that is not known.
+/// When an event was received; if that is not known, when it happened.
 pub(crate) fn received_ms(event: &Event) -> i64 {
     if event.received_ms == 0 { event.time_ms } else { event.received_ms }
 }
 
-/// What an event says of the identifiers in it.
+/// What an event states about the identifiers in it.
 pub(crate) struct Statement<'a> {
     pub people: &'a [Identifier],
     pub accounts: &'a [Identifier],
-    /// Whether the account identifiers are one account.
+    /// Whether it links account identifiers to one account.
     pub links_accounts: bool,
     pub time_ms: i64,
-    /// Of a public event: when it was received, or happened where that is not known.
+    /// For a public event: when it was received, or when it happened if that is not known.
     pub received_ms: Option<i64>,
     pub stamp: Stamp,
-    /// What is said outright of every pair.
+    /// Whether it explicitly links (true) or unlinks (false) every pair.
     pub explicit: Option<bool>,
     pub traits: &'a [Trait],
     pub consent: Option<bool>,
-    /// The account that is above the one named, where it says so: `Some(None)` where it says that none is.
+    /// The stated parent of the account: `Some(None)` if it states that there is none.
     pub parent: Option<Option<&'a Identifier>>,
     /// Whether the event is public.
     pub public: bool,
-    /// Whether a CRM has the account named: its record says so, or that it was deleted.
+    /// Whether the account exists in a CRM, as its record or its deletion states.
     pub exists: Option<bool>,
 }
 
@@ -99,7 +99,7 @@ impl<'a> Statement<'a> {
         self.traits.iter().map(fact).collect()
     }
 
-    /// What it states beside that its identifiers were seen.
+    /// What it states, apart from the observation.
     pub(crate) fn stated(&self) -> impl Iterator<Item = Stated> {
         let beside = !self.people.is_empty() && !self.accounts.is_empty();
         let account = (beside || self.parent.is_some()).then_some(Stated::Account);
@@ -109,7 +109,7 @@ impl<'a> Statement<'a> {
         account.into_iter().chain(explicit).chain(consent).chain(exists)
     }
 
-    /// Whether it states that identifiers are not one. Such an event is no observation of them.
+    /// Whether it is an unlink. An unlink is no observation of its identifiers.
     pub(crate) fn is_apart(&self) -> bool {
         self.explicit == Some(false)
     }
@@ -119,7 +119,7 @@ impl<'a> Statement<'a> {
         self.people.iter().chain(self.accounts)
     }
 
-    /// Whether it is an observation of anybody. That an account was deleted is none.
+    /// Whether it is an observation of its identifiers. The deletion of an account is not.
     pub(crate) fn is_observation(&self) -> bool {
         if self.exists == Some(false) {
             return false;
@@ -127,12 +127,12 @@ impl<'a> Statement<'a> {
         !self.is_apart() || (!self.people.is_empty() && !self.accounts.is_empty())
     }
 
-    /// What it states, by day.
+    /// Its statement as part of a day.
     pub(crate) fn day(&self, retracted: bool) -> Day {
         one(&self.stamp, retracted)
     }
 
-    /// The identifiers named, as they are kept.
+    /// The identifiers named, as stored.
     pub(crate) fn to_identifier_set(&self) -> IdentifierSet {
         IdentifierSet {
             identifiers: self.people.to_vec(),

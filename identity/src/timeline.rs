@@ -18,7 +18,7 @@ use crate::names::account_of;
 use crate::settings::{Membership, Rules};
 use crate::stamp::stamp_key;
 
-/// What begins a span.
+/// The start of a span.
 #[derive(Debug, Clone)]
 pub struct Entry<'a> {
     /// From when on, milliseconds since 1970-01-01 UTC.
@@ -27,18 +27,18 @@ pub struct Entry<'a> {
     pub account: Identifier,
     /// The member that names it.
     pub by: &'a Identifier,
-    /// When it was asserted; `None` where it is the domain of a corporate address.
+    /// When it was asserted; `None` for the domain of a corporate address.
     pub asserted: Option<Stamp>,
 }
 
-/// What begins the spans of a profile, in order: the domains of its addresses that were seen before an account was named, then the
-/// accounts named. Names of companies count only where there is neither.
+/// The starts of a profile's spans, in order: the domains of its addresses seen before the first asserted account, then the asserted
+/// accounts. Company names count only if there is neither.
 pub fn entries<'a>(group: &Group<'a>, assertions: &Assertions, rules: &Rules) -> Vec<Entry<'a>> {
     let (by_name, mut named): (Vec<_>, Vec<_>) =
         named(group, assertions).into_iter().partition(|entry| entry.account.kind == kind::COMPANY_NAME);
     let domains = domains(group, rules);
     if named.is_empty() && domains.is_empty() {
-        // Nothing else says which account it is.
+        // There is no other evidence of the account.
         named = by_name;
     }
     match rules.membership {
@@ -53,7 +53,7 @@ pub fn entries<'a>(group: &Group<'a>, assertions: &Assertions, rules: &Rules) ->
     }
 }
 
-/// The accounts named, the latest last.
+/// The asserted accounts, latest last.
 fn named<'a>(group: &Group<'a>, assertions: &Assertions) -> Vec<Entry<'a>> {
     let mut all: Vec<(Vec<u8>, Entry<'a>)> = Vec::new();
     for (hash, member) in group {
@@ -70,17 +70,17 @@ fn named<'a>(group: &Group<'a>, assertions: &Assertions) -> Vec<Entry<'a>> {
     all.into_iter().map(|(_, entry)| entry).collect()
 }
 
-/// The domains of corporate addresses, that of the newest address last. In a profile that trusted events know, addresses count that
-/// trusted events name.
+/// The domains of corporate addresses, that of the newest address last. In a profile with trusted identifiers, only trusted addresses
+/// count.
 fn domains<'a>(group: &Group<'a>, rules: &Rules) -> Vec<Entry<'a>> {
     let trusted = group.iter().any(|(_, member)| is_trusted(member));
-    // Of an address that is erased the links may be there still: nobody is asked on its behalf any more.
+    // Links of an erased address may still be there; the address itself does not count.
     let addresses = group.iter().filter(|(_, member)| member.present && (!trusted || is_trusted(member)));
     let mut all: Vec<(i64, Hash128, Entry<'a>)> = addresses
         .filter_map(|(hash, member)| {
             let by = member.identifier.as_ref()?;
             let account = rules.corporate_domain(by)?;
-            // One that is only named as not being somebody else was never seen.
+            // An address that only an unlink names was never seen.
             let from_ms = seen_first_ms(member).unwrap_or(i64::MIN);
             Some((from_ms, *hash, Entry { from_ms, account, by, asserted: None }))
         })
@@ -89,14 +89,14 @@ fn domains<'a>(group: &Group<'a>, rules: &Rules) -> Vec<Entry<'a>> {
     all.into_iter().map(|(.., entry)| entry).collect()
 }
 
-/// Whether two accounts were named at one time, so that one of them hides the other: once it counts no more, the other one shows.
+/// Whether two accounts were asserted at the same time. One hides the other, which reappears if the first is retracted.
 pub fn is_tied(entries: &[Entry<'_>]) -> bool {
     let same_time = |a: &Entry<'_>, b: &Entry<'_>| a.from_ms == b.from_ms && a.account != b.account;
     let named = |entry: &Entry<'_>| entry.asserted.is_some();
     entries.iter().zip(entries.iter().skip(1)).any(|(a, b)| named(a) && named(b) && same_time(a, b))
 }
 
-/// The spans that the entries make, as a placement's units and accounts; `None` where there is no entry.
+/// The spans that the entries give, as a placement's units and accounts; `None` if there is no entry.
 ///
 /// # Errors
 /// When `answers` fails.
@@ -111,7 +111,7 @@ pub fn spans(entries: &[Entry<'_>], answers: &mut Answers<'_>, rules: &Rules) ->
             roots.insert(unit.clone(), hierarchy::root(&unit, &above).to_owned());
         }
         let spans = if entry.asserted.is_some() { &mut named } else { &mut domains };
-        // Of several at one time the last counts.
+        // Of several at one time, the last counts.
         spans.pop_if(|before| before.from_ms == entry.from_ms);
         spans.push(Span { from_ms: entry.from_ms, unit, account_id, account_unit: String::new() });
     }
@@ -131,15 +131,15 @@ pub fn spans(entries: &[Entry<'_>], answers: &mut Answers<'_>, rules: &Rules) ->
     Ok(Some(Placement { unit, account_id, account_unit, later: made.collect(), ..Placement::default() }))
 }
 
-/// The first account that is named holds already since the addresses before it, as long as their domains say nothing else: the CRM knew
-/// the person's company later than the person's address did.
+/// The first asserted account replaces earlier domain spans of the same account, and of accounts without a CRM id: the CRM learnt the
+/// person's company later than the address showed it.
 fn reach_back(domains: &mut Vec<Span>, first: &mut Span) {
     while let Some(domain) = domains.pop_if(|domain| domain.unit == first.unit || is_domain_unit(&domain.unit)) {
         first.from_ms = domain.from_ms;
     }
 }
 
-/// Whether the account of a unit has no id of a CRM: it is called after a domain.
+/// Whether the account of a unit has no CRM id: it is named after a domain.
 fn is_domain_unit(unit: &str) -> bool {
     unit.strip_prefix("a:").and_then(|rest| rest.split_once(':')).is_some_and(|(of, _)| of == kind::DOMAIN)
 }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_account_named_holds_since_the_addresses_that_do_not_contradict() {
+    fn the_first_account_named_holds_from_the_first_address_that_does_not_contradict_it() {
         let begin = i64::MIN;
         assert_eq!(made(&[(1, "b.example", false), (5, "1", true)]), [(begin, "1".into())]);
         assert_eq!(

@@ -9,12 +9,12 @@ use tributary_runtime::stage::Context;
 
 use crate::node::Node;
 
-/// Tells all units of an identifier's placement that it belongs to them, and what is void of that which it brings.
+/// Sends all units of an identifier's placement that it belongs to them, with the erasures that void its touches.
 pub(crate) fn send_arrive(cx: &mut Context<'_>, node: &Node, placement: &Placement) {
     tell_units(cx, node, None, placement);
 }
 
-/// Tells the units that an identifier belongs to now, and those that it belonged to until now.
+/// Notifies the current and the former units of an identifier.
 pub(crate) fn tell_units(cx: &mut Context<'_>, node: &Node, before: Option<&Placement>, now: &Placement) {
     let stays = now.stays().chain(before.into_iter().flat_map(Placement::stays));
     let units: BTreeSet<&str> = stays.map(|stay| stay.unit).collect();
@@ -29,12 +29,12 @@ fn arrive(node: &Node, placement: &Placement) -> Arrive {
         placement: Some(placement.clone()),
         identifier_hash: node.hash.to_bytes().to_vec(),
         erasures: node.erasures(),
-        // Whom no event names any more is nobody, whatever deals say of them.
+        // An identifier that no event names any more has no roles.
         roles: if node.state.present { node.state.roles.clone() } else { Vec::new() },
     }
 }
 
-/// Gives the unit of an identifier what it has brought: under its placement, or a provisional one of the identifier alone.
+/// Sends an identifier's touch or milestone to its unit: by its placement, or by a provisional one of the identifier alone.
 pub(crate) fn pass_from(cx: &mut Context<'_>, node: &mut Node, what: item::What) {
     node.place_alone();
     let first = !node.state.brings;
@@ -50,7 +50,7 @@ pub(crate) fn pass_from(cx: &mut Context<'_>, node: &mut Node, what: item::What)
     send_to_unit(cx, placement.at(time_ms).0, ToUnit::Item(item));
 }
 
-/// The time by which something goes to a unit.
+/// The time that decides which unit gets it.
 fn time_of(what: &item::What) -> i64 {
     match what {
         item::What::Touch(touch) => touch.time_ms,

@@ -13,13 +13,13 @@ pub(crate) fn stored(state: &mut dyn State, actor: &ActorKey) -> Result<Vec<(Vec
     scan_messages(state, actor, &[keys::OBSERVATION])
 }
 
-/// Where a milestone keeps a version: it is one, whenever it was received.
+/// The sub-key of a version. Copies with another time of receipt are one version.
 pub(crate) fn version_key(event: &Event) -> Vec<u8> {
     let said = Event { received_ms: 0, ..event.clone() };
     keys::one(keys::OBSERVATION, Hash128::of(&said.encode_to_vec()))
 }
 
-/// Those of them that were not taken back.
+/// Those that were not retracted.
 pub(crate) fn standing(state: &mut dyn State, actor: &ActorKey) -> Result<Vec<Event>, StateError> {
     let mut marked = BTreeSet::new();
     state.scan(actor, &[keys::RETRACTED], &[keys::RETRACTED + 1], &mut |sub, _| {
@@ -38,7 +38,7 @@ pub(crate) fn object_of(event: &Event) -> Option<&str> {
     }
 }
 
-/// Notes that an event was taken back; returns whether that is news.
+/// Stores that an event was retracted; returns whether that is new.
 pub(crate) fn mark(state: &mut dyn State, actor: &ActorKey, of: &Stamp) -> Result<bool, StateError> {
     let news = !is_marked(state, actor, of)?;
     if news {
@@ -47,12 +47,12 @@ pub(crate) fn mark(state: &mut dyn State, actor: &ActorKey, of: &Stamp) -> Resul
     Ok(news)
 }
 
-/// Whether an event was taken back, as a milestone or an object knows.
+/// Whether a milestone or an object has stored that an event was retracted.
 pub(crate) fn is_marked(state: &mut dyn State, actor: &ActorKey, of: &Stamp) -> Result<bool, StateError> {
     Ok(state.get(actor, &mark_key(of))?.is_some())
 }
 
-/// Where a milestone or an object keeps that an event was taken back.
+/// The sub-key under which a milestone or an object stores a retraction.
 fn mark_key(of: &Stamp) -> Vec<u8> {
     let mut key = vec![keys::RETRACTED];
     key.extend_from_slice(&of.event_hash);

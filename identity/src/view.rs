@@ -37,7 +37,7 @@ const ACCOUNT_REVISION: u32 = 12;
 pub struct PublishedRow {
     /// profile_id or account_id: the record's key.
     pub id: String,
-    /// Hash of the identifier it is called after.
+    /// Hash of the identifier that names it.
     pub called_after: Hash128,
     /// The row.
     pub row: Row,
@@ -47,11 +47,11 @@ pub struct PublishedRow {
 pub struct View {
     /// Per member, in member order, with epoch 0.
     pub placements: Vec<Placement>,
-    /// Positions of the members of whose person two accounts were named at one time.
+    /// Positions of members for whose person two accounts were asserted at the same time.
     pub tied: BTreeSet<usize>,
-    /// One a profile or account.
+    /// One per profile or account.
     pub records: Vec<PublishedRow>,
-    /// Account identifiers that profiles name, each with the member that named it.
+    /// Account identifiers that profiles name, each with the member that names it.
     pub subscriptions: Vec<(Identifier, Identifier)>,
 }
 
@@ -109,7 +109,7 @@ pub fn people(
     Ok(view)
 }
 
-/// The accounts that a person has belonged to, where these are several.
+/// The accounts that a person has belonged to, if there are several.
 fn memberships(placement: &Placement) -> Vec<Membership> {
     if placement.later.is_empty() {
         return Vec::new();
@@ -162,13 +162,13 @@ pub fn companies(
     Ok(view)
 }
 
-/// Where a component's records go.
+/// The topic of a component's rows.
 pub fn topic(of_accounts: bool) -> Topic {
     if of_accounts { Topic::Accounts } else { Topic::Profiles }
 }
 
 impl Row {
-    /// A row of which only the id is known.
+    /// A row with only the id.
     fn bare(topic: Topic, id: &str) -> Self {
         let id = id.to_owned();
         match topic {
@@ -177,7 +177,7 @@ impl Row {
         }
     }
 
-    /// The row that says where a profile or account has gone that is no longer published under its id.
+    /// The row that states where a profile or account went that is no longer published under its id.
     pub fn departed(topic: Topic, id: &str, merged_into: &str) -> Self {
         let mut row = Self::bare(topic, id);
         let (Self::Profile(Profile { merged_into: into, .. }) | Self::Account(Account { merged_into: into, .. })) = &mut row;
@@ -185,7 +185,7 @@ impl Row {
         row
     }
 
-    /// The last row of a profile or account of which all was erased: its id, and that. A tombstone follows it.
+    /// The last row of an erased profile or account: its id, marked `erased`. A tombstone follows it.
     pub fn erased(topic: Topic, id: &str) -> Self {
         let mut row = Self::bare(topic, id);
         let (Self::Profile(Profile { erased, .. }) | Self::Account(Account { erased, .. })) = &mut row;
@@ -193,7 +193,7 @@ impl Row {
         row
     }
 
-    /// The notice of an un-merge: the same row, and where it was split from.
+    /// The notice of an un-merge: the same row, and what it was split from.
     pub fn split_off(&self, from: &str) -> Self {
         let mut row = self.clone();
         let (Self::Profile(Profile { split_from, .. }) | Self::Account(Account { split_from, .. })) = &mut row;
@@ -201,7 +201,7 @@ impl Row {
         row
     }
 
-    /// Its bytes without a revision, whose hash tells whether it has changed.
+    /// Its bytes without a revision; their hash shows whether the row changed.
     pub fn encoded(&self) -> Vec<u8> {
         match self {
             Self::Profile(row) => encode::to_vec(row),
@@ -209,7 +209,7 @@ impl Row {
         }
     }
 
-    /// Publishes it under a revision; `encoded` are its bytes without one. The revision is the last field of a row.
+    /// Publishes it with a revision; `encoded` are its bytes without one. The revision is the last field of a row, so it is appended.
     pub fn publish_encoded(&self, mut encoded: Vec<u8>, outbox: &mut Outbox, revision: u64) {
         let (topic, key, tag) = match self {
             Self::Profile(row) => (Topic::Profiles, row.key(), PROFILE_REVISION),
@@ -223,7 +223,7 @@ impl Row {
         }
     }
 
-    /// Publishes it under a revision.
+    /// Publishes it with a revision.
     pub fn publish(&self, outbox: &mut Outbox, revision: u64) {
         match self {
             Self::Profile(row) => outbox.publish(&Profile { revision, ..row.clone() }),
@@ -238,7 +238,7 @@ impl View {
         Self { placements, tied: BTreeSet::new(), records: Vec::new(), subscriptions: Vec::new() }
     }
 
-    /// The id of the profile, or for an account identifier of the account, that a placement is in.
+    /// The id in a placement: of the account for an account identifier, else of the profile.
     pub fn id_of(placement: &Placement) -> &str {
         if placement.profile_id.is_empty() { &placement.account_id } else { &placement.profile_id }
     }
@@ -252,8 +252,8 @@ impl View {
     }
 }
 
-/// Whether consent for what a member brings is revoked: by the latest consent of a trusted event to any of the profile; where there is
-/// none, by its own latest one of a public event.
+/// Whether consent is revoked for what a member brings: by the profile's latest consent of a trusted event; if there is none, by the
+/// member's own latest public one.
 fn revoked(by_trusted: Option<&ConsentFact>, member: &Member) -> bool {
     by_trusted.or(member.public_consent.as_ref()).is_some_and(|consent| !consent.granted)
 }

@@ -59,7 +59,7 @@ fn who_changes_companies_is_listed_in_both_with_the_time_of_each() {
 }
 
 #[test]
-fn accounts_that_become_one_list_the_people_of_both_and_apart_again_their_own() {
+fn merged_accounts_list_the_people_of_both_and_split_ones_their_own() {
     let mut world = World::new(Settings::default());
     let touch = |day: i64, person: &str| Event {
         time_ms: day * DAY,
@@ -83,7 +83,7 @@ fn accounts_that_become_one_list_the_people_of_both_and_apart_again_their_own() 
 }
 
 #[test]
-fn the_list_is_bounded_and_people_whom_anybody_may_have_invented_come_last() {
+fn the_list_is_bounded_and_people_of_public_events_come_last() {
     let mut world = World::new(Settings { account_people: 3, ..Settings::default() });
     for number in 0..20 {
         world.say(Event {
@@ -104,8 +104,7 @@ fn the_list_is_bounded_and_people_whom_anybody_may_have_invented_come_last() {
     assert!(known.iter().any(|of| of.profile_id == profile_id("crm_contact:1") && of.role == "buyer"), "{known:?}");
 }
 
-/// What a CRM says on a day when it has deleted an account.
-/// Of two accounts at one time one hides the other, until it is no more one of the two assertions of its day that count.
+/// What a CRM sends on the day when it deletes an account.
 #[test]
 fn accounts_that_are_named_at_one_time_give_the_same_in_any_order() {
     let on_the_day = |hour: i64, account: &str| {
@@ -144,7 +143,7 @@ fn deleted(day: i64, account: &str) -> Event {
 }
 
 #[test]
-fn a_deleted_account_frees_its_domain_until_it_is_there_again() {
+fn a_deleted_account_frees_its_domain_until_it_is_restored() {
     let mut world = World::new(Settings::default());
     let of = |world: &mut World| world.person("domain:b.example").row.map(|row: Account| row.account_id);
     let records = |day: i64, account: &str| Event {
@@ -171,7 +170,7 @@ fn a_deleted_account_frees_its_domain_until_it_is_there_again() {
 }
 
 #[test]
-fn the_domain_of_a_deleted_account_is_nobodys_where_nobody_else_has_it() {
+fn the_domain_of_a_deleted_account_has_no_account_unless_another_claims_it() {
     let mut world = World::new(Settings::default());
     let present = |world: &mut World, name: &str| {
         let rules = world.rules.clone();
@@ -196,7 +195,7 @@ fn the_domain_of_a_deleted_account_is_nobodys_where_nobody_else_has_it() {
 }
 
 #[test]
-fn what_a_company_is_called_is_an_account_of_last_resort() {
+fn a_company_name_is_an_account_of_last_resort() {
     let mut world = World::new(Settings::default());
     let account = |world: &mut World, person: &str| {
         world.person(person).placement.stays().last().map_or_else(String::new, |stay| stay.account_id.to_owned())
@@ -236,7 +235,7 @@ fn ids(parent: &str, root: &str) -> (String, String) {
 }
 
 #[test]
-fn an_account_knows_its_parent_and_its_root_whatever_is_told_first() {
+fn an_account_has_its_parent_and_root_in_any_order_of_events() {
     let mut world = World::new(Settings::default());
     world.say(below(3, "crm_account:C", Some("crm_account:B")));
     assert_eq!(above(&mut world, "crm_account:C"), ids("B", "B"));
@@ -254,7 +253,7 @@ fn an_account_knows_its_parent_and_its_root_whatever_is_told_first() {
 }
 
 #[test]
-fn in_a_circle_the_smallest_is_the_root_and_nobody_has_a_parent_above_it() {
+fn in_a_circle_the_smallest_is_the_root_and_has_no_parent() {
     let mut world = World::new(Settings::default());
     world.say(below(1, "crm_account:B", Some("crm_account:C")));
     world.say(below(1, "crm_account:C", Some("crm_account:A")));
@@ -270,7 +269,7 @@ fn in_a_circle_the_smallest_is_the_root_and_nobody_has_a_parent_above_it() {
 }
 
 #[test]
-fn a_way_up_has_an_end() {
+fn the_number_of_parents_above_an_account_is_bounded() {
     let mut world = World::new(Settings::default());
     for level in 0..80 {
         world.say(below(1, &format!("crm_account:{level}"), Some(&format!("crm_account:{}", level + 1))));

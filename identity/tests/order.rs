@@ -170,14 +170,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn any_partitioning_and_batching_gives_what_the_set_of_events_says(
+    fn any_partitioning_and_batching_gives_the_same_result(
         events in events(), partitions in 1u32..9, records_max in prop::sample::select(vec![1usize, 2, 7, 1000])
     ) {
         check(&events, partitions, records_max);
     }
 
     #[test]
-    fn any_order_gives_what_the_set_of_events_says(events in events().prop_shuffle(), partitions in 1u32..5) {
+    fn any_order_of_events_gives_the_same_result(events in events().prop_shuffle(), partitions in 1u32..5) {
         let mut twice = events.clone();
         twice.extend(events.iter().rev().cloned());
         let ((profiles, accounts), (expected, companies)) = (run(&twice, partitions, 3), run(&events, 1, 1000));
@@ -205,7 +205,7 @@ fn compact(events: &[Event]) -> String {
 }
 
 #[test]
-fn an_event_that_names_no_person_is_heard_of_by_all_the_accounts_it_names() {
+fn an_event_without_a_person_reaches_all_accounts_it_names() {
     let accounts = vec![Identifier::new("crm_account", "", "001"), Identifier::new("domain", "", "a.example")];
     let body = Some(Body::Touch(Touch { channel: "events".into(), ..Touch::default() }));
     let event = Event { event_id: "e".into(), time_ms: 5, account_identifiers: accounts, body, ..Event::default() };

@@ -152,7 +152,7 @@ fn costs_of(shape: &dyn Fn(usize) -> Vec<Identifier>, events: usize) -> Costs {
 }
 
 #[test]
-fn no_shape_makes_later_events_cost_much_more_than_those_of_strangers() {
+fn in_no_graph_later_events_cost_much_more_than_those_of_new_people() {
     for (name, shape, events) in shapes() {
         let Costs { ordinary, mean, later, most } = costs_of(&shape, events);
         println!("{name}: {ordinary:.0} of strangers, {mean:.0} on average, {later:.0} in the end, {most} at the most");
@@ -161,7 +161,7 @@ fn no_shape_makes_later_events_cost_much_more_than_those_of_strangers() {
     }
 }
 
-/// Shapes, and how many events make one: more than may hang together.
+/// Shapes, and how many events make one: more than a cluster may have.
 fn shapes() -> Vec<(&'static str, Shape, usize)> {
     let cookie = |number| identifier("anonymous_id", number);
     let of = |kind: &'static str| move |number| identifier(kind, number);

@@ -13,7 +13,7 @@ use tributary_proto::{Erase, Event, Identify, Link, Profile, Unlink};
 use world::{World, named, profile_id};
 
 #[test]
-fn a_merge_says_where_to_and_an_unlink_where_from() {
+fn the_row_of_a_merged_profile_names_the_other_and_so_does_that_of_a_split_one() {
     let mut world = World::new(Settings::default());
     world.touch(1, &["email:a@qq.com"]);
     world.touch(2, &["phone:1"]);
@@ -28,7 +28,7 @@ fn a_merge_says_where_to_and_an_unlink_where_from() {
 }
 
 #[test]
-fn a_phone_that_too_many_contacts_have_lets_them_go() {
+fn a_phone_that_too_many_contacts_have_joins_none_of_them() {
     let mut world = World::new(Settings::default());
     let mut last = Vec::new();
     for number in 0..4 {
@@ -78,7 +78,7 @@ fn a_cluster_over_the_limit_is_published_as_quarantined_whatever_came_first() {
 }
 
 #[test]
-fn of_an_erased_person_nothing_stays_but_the_mark_and_nothing_returns() {
+fn of_an_erased_person_only_the_mark_stays_and_nothing_returns() {
     let mut world = World::new(Settings::default());
     world.touch(1, &["email:secret@qq.com"]);
     world.touch(2, &["email:secret@qq.com", "anonymous_id:hidden"]);
@@ -106,7 +106,7 @@ fn of_an_erased_person_nothing_stays_but_the_mark_and_nothing_returns() {
 
 /// The person as it was when the request came, though the identifier of the CRM is erased at once.
 #[test]
-fn who_is_to_be_erased_as_a_person_is_written_down_before() {
+fn a_request_to_erase_a_person_is_published_before_the_erasure() {
     let mut world = World::new(Settings::default());
     world.touch(1, &["crm_contact:1", "email:a@qq.com"]);
     world.touch(2, &["email:a@qq.com", "phone:1"]);

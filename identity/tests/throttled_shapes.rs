@@ -97,7 +97,7 @@ fn members_per_event(shape: impl Fn(usize) -> [Identifier; 2]) -> f64 {
 }
 
 #[test]
-fn no_shape_makes_an_event_cost_more_than_a_few_members() {
+fn in_no_graph_an_event_costs_more_than_a_few_members() {
     let cookie = |number| identifier("anonymous_id", number);
     let shapes: [(&str, Shape); 7] = [
         ("pairs", Box::new(move |number| [cookie(2 * number), cookie(2 * number + 1)])),

@@ -23,7 +23,7 @@ fn public(time_ms: i64, people: &[&str]) -> Event {
     Event { public: true, ..event(time_ms, people, Body::Touch(Touch::default())) }
 }
 
-/// A touch from outside that was received on this day, whatever time it says.
+/// A public touch that was received on this day, whatever its own time.
 fn received(day: i64, time_ms: i64, people: &[&str]) -> Event {
     Event { received_ms: day * DAY, ..public(time_ms, people) }
 }
@@ -53,7 +53,7 @@ fn known() -> World {
 }
 
 #[test]
-fn invented_user_ids_with_an_address_that_the_crm_knows_hang_on_it_and_unjoin_nobody() {
+fn invented_user_ids_join_an_address_of_the_crm_and_split_nobody() {
     let mut world = known();
     world.say(public(2 * DAY, &["email:zhang@b.example", "anonymous_id:honest"]));
     for number in 0..60 {
@@ -65,7 +65,7 @@ fn invented_user_ids_with_an_address_that_the_crm_knows_hang_on_it_and_unjoin_no
 }
 
 #[test]
-fn a_back_dated_public_event_gives_a_known_profile_no_other_name() {
+fn a_back_dated_public_event_does_not_change_the_id_of_a_trusted_profile() {
     let mut world = known();
     world.say(public(1, &["email:zhang@b.example", "user_id:older"]));
     assert_eq!(world.person("user_id:older").id(), profile_id("crm_contact:7"));
@@ -96,7 +96,7 @@ fn traits_of_trusted_events_outrank_later_ones_of_public_events() {
 }
 
 #[test]
-fn consent_from_outside_covers_what_that_identifier_brings_and_a_trusted_one_all() {
+fn public_consent_covers_its_own_identifier_and_trusted_consent_the_whole_profile() {
     let mut world = known();
     world.say(public(DAY, &["email:zhang@b.example", "anonymous_id:c"]));
     let no = Body::Consent(Consent { granted: false });
@@ -110,7 +110,7 @@ fn consent_from_outside_covers_what_that_identifier_brings_and_a_trusted_one_all
 }
 
 #[test]
-fn an_address_from_outside_moves_a_known_person_to_no_other_company() {
+fn an_address_of_a_public_event_does_not_move_a_trusted_person_to_another_company() {
     let mut world = known();
     assert_eq!(spans(&mut world, "crm_contact:7"), told(&[(0, "b.example")]));
     world.say(public(2 * DAY, &["email:zhang@b.example", "anonymous_id:c"]));
@@ -120,7 +120,7 @@ fn an_address_from_outside_moves_a_known_person_to_no_other_company() {
 }
 
 #[test]
-fn two_people_whom_the_crm_tells_apart_are_not_joined_from_outside() {
+fn public_events_do_not_join_two_people_of_the_crm() {
     let mut world = known();
     world.say(event(DAY, &["crm_contact:8", "email:li@b.example"], Body::Identify(Identify {})));
     world.say(public(1, &["email:li@b.example", "email:zhang@b.example"]));
@@ -155,7 +155,7 @@ fn joined_by_a_form(at_once: bool) -> World {
 }
 
 #[test]
-fn whom_a_form_has_joined_nobody_outside_parts_by_what_is_received_later() {
+fn later_public_events_do_not_split_people_whom_a_form_has_joined() {
     for at_once in [true, false] {
         for (name, says) in PARTINGS {
             let mut world = joined_by_a_form(at_once);
@@ -170,7 +170,7 @@ fn whom_a_form_has_joined_nobody_outside_parts_by_what_is_received_later() {
 }
 
 #[test]
-fn who_comes_first_joins_whichever_is_told_first() {
+fn the_link_received_first_joins_in_any_order_of_arrival() {
     let says = [
         received(10, 10 * DAY, &["email:zhang@b.example", "phone:+8613900000002"]),
         received(12, 9 * DAY, &["email:other@c.example", "phone:+8613900000002"]),
@@ -190,7 +190,7 @@ fn who_comes_first_joins_whichever_is_told_first() {
 }
 
 #[test]
-fn what_was_shared_by_public_events_alone_is_not_once_a_trusted_event_names_it() {
+fn sharing_by_public_events_ends_once_a_trusted_event_names_the_identifier() {
     let mut world = World::new(Settings::default());
     for number in 0..5 {
         world.say(public(DAY, &["email:li@b.example", &format!("user_id:{number}")]));
@@ -202,7 +202,7 @@ fn what_was_shared_by_public_events_alone_is_not_once_a_trusted_event_names_it()
 }
 
 #[test]
-fn only_so_many_hang_on_one_profile_and_those_that_were_there_first_stay() {
+fn public_identifiers_of_a_profile_are_limited_and_the_first_ones_stay() {
     let mut world = World::new(Settings { public_leaves: 3, ..Settings::default() });
     world.say(event(DAY, &["crm_contact:7", "email:zhang@b.example"], Body::Identify(Identify {})));
     for number in 0..6 {
@@ -213,7 +213,7 @@ fn only_so_many_hang_on_one_profile_and_those_that_were_there_first_stay() {
 }
 
 #[test]
-fn where_public_events_may_only_hang_cookies_a_cookie_joins_the_first_address_and_no_other() {
+fn a_cookie_of_public_events_joins_the_first_address_and_no_other() {
     let mut world = World::new(Settings { public_joins: PublicJoins::Anonymous, ..Settings::default() });
     world.say(public(DAY, &["email:a@qq.com", "anonymous_id:c"]));
     world.say(public(2 * DAY, &["email:b@qq.com", "anonymous_id:c"]));
@@ -222,7 +222,7 @@ fn where_public_events_may_only_hang_cookies_a_cookie_joins_the_first_address_an
 }
 
 #[test]
-fn a_touch_costs_little_whatever_was_built_from_outside() {
+fn a_touch_costs_little_in_any_graph_of_public_events() {
     // A star on an address that the CRM knows: work is put off, and done for many at once.
     let mut world = known();
     for number in 0..900 {
@@ -250,7 +250,7 @@ fn people_who_change_companies_leave_their_deals_behind() {
 }
 
 #[test]
-fn the_old_way_moves_everything() {
+fn with_membership_latest_everything_moves() {
     let mut world = World::new(Settings { membership: Membership::Latest, ..Settings::default() });
     world.say(at(10 * DAY, "crm_contact:7", "crm_account:001A"));
     world.say(at(40 * DAY, "crm_contact:7", "crm_account:001B"));
@@ -293,7 +293,7 @@ fn on_the_day_of_an_erasure_only_the_last_assertion_counts_whatever_came_first()
 }
 
 #[test]
-fn what_was_taken_back_hides_what_was_said_before_it_on_its_day_whichever_came_first() {
+fn a_retracted_statement_hides_earlier_ones_of_its_day_in_any_order() {
     let said = |hour: i64, account: &str| at(20 * DAY + hour * HOUR, "crm_contact:7", account);
     let wrong = || Event { event_id: "wrong".into(), ..said(4, "crm_account:001A") };
     let back = || Event { event_id: "wrong".into(), ..event(30 * DAY, &["crm_contact:7"], Body::Retract(Retract::default())) };
@@ -316,7 +316,7 @@ fn what_was_taken_back_hides_what_was_said_before_it_on_its_day_whichever_came_f
 }
 
 #[test]
-fn a_word_and_a_consent_are_taken_back() {
+fn a_statement_and_a_consent_are_retracted() {
     let mut world = World::new(Settings::default());
     let pair = ["email:a@qq.com", "phone:+8613800000000"];
     world.say(Event { event_id: "l".into(), ..event(DAY, &pair, Body::Link(Link {})) });
@@ -331,7 +331,7 @@ fn a_word_and_a_consent_are_taken_back() {
 }
 
 #[test]
-fn a_role_is_of_the_latest_statement_that_stands() {
+fn a_role_is_that_of_the_latest_statement_not_retracted() {
     let mut world = World::new(Settings::default());
     world.touch(1, &["crm_contact:7"]);
     let mut tell = |event_id: &str, day: i64, role: &str, removed: bool, body: Body| {
@@ -358,9 +358,9 @@ fn a_role_is_of_the_latest_statement_that_stands() {
     assert_eq!(tell("4", 9, "", true, back), ["006A Champion", "006B Buyer"]);
 }
 
-/// A CRM deletes a record: what it has said until then counts no more, whichever comes first, and what it says later does.
+/// A CRM deletes a record: earlier statements of the record no longer count, whichever arrives first, and later ones do.
 #[test]
-fn a_deleted_record_takes_back_what_it_said() {
+fn deleting_a_record_retracts_its_statements() {
     let of_record = |event: Event, day: i64| Event { record: "task:7".into(), recorded_ms: day * DAY, ..event };
     let role = |day: i64, role: &str| {
         let contact = Contact { identifier: Some(named("crm_contact:7")), role: role.into(), removed: false };
@@ -369,7 +369,7 @@ fn a_deleted_record_takes_back_what_it_said() {
     };
     let account = Event {
         account_identifiers: vec![named("crm_account:001")],
-        // It happened long before the record told it.
+        // It happened long before the record reported it.
         event_id: "account".into(),
         ..event(DAY, &["crm_contact:7"], Body::Identify(Identify {}))
     };
@@ -399,7 +399,7 @@ fn a_deleted_record_takes_back_what_it_said() {
     ] {
         assert_eq!(told(&of(&events)), nothing);
     }
-    // A deletion of before takes nothing back, and what is said again after one counts.
+    // An earlier deletion retracts nothing, and statements made after a deletion count.
     assert_eq!(told(&of(&[gone(3), account.clone(), champion.clone()])), there);
     let again = Event { event_id: "again".into(), ..role(6, "Buyer") };
     for events in [[champion.clone(), gone(5), again.clone()], [again, champion.clone(), gone(5)]] {
@@ -409,7 +409,7 @@ fn a_deleted_record_takes_back_what_it_said() {
 
 /// What a record's actor keeps names nobody.
 #[test]
-fn a_record_forgets_whom_it_was_about() {
+fn a_retracted_record_keeps_no_erased_identifier() {
     let mut world = World::new(Settings::default());
     let touch = Event {
         record: "task:7".into(),

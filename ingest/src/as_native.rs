@@ -154,7 +154,7 @@ fn time(time_ms: i64) -> Value {
     Timestamp::from_millisecond(time_ms).map_or(Value::Null, |time| time.to_string().into())
 }
 
-/// Adds an identifier to the field of its kind; several make a list.
+/// Adds an identifier to the field of its kind; several become a list.
 fn name(record: &mut Map<String, Value>, identifier: &Identifier) {
     let Identifier { kind: of, scope, value } = identifier;
     let field = if of == kind::CRM_ACCOUNT { "account" } else { of.as_str() };

@@ -5,10 +5,11 @@
 
 use regex::{Regex, RegexBuilder};
 
-/// The maintained list: a regular expression a line, `#` begins a remark.
+/// The maintained list: one regular expression per line, `#` begins a comment.
 const LIST: &str = include_str!("../rules/bots.txt");
 
-/// Words of user agents, compared without case. `bot` stands at the end of a word (`Googlebot/2.1`), but not in the name of a phone (`CUBOT`).
+/// Words in user agents, compared without case. `bot` counts at the end of a word (`Googlebot/2.1`), but not in the name of a phone
+/// (`CUBOT`).
 const WORDS: [&str; 58] = [
     r"(?:^|[^a-z]|[^u]|[^c]u)bot(?:[^a-z]|$)",
     r"spider",
@@ -50,19 +51,19 @@ const WORDS: [&str; 58] = [
     r"apache-httpclient",
     r"node-fetch|axios/|undici",
     r"postmanruntime|insomnia/",
-    // Libraries of other languages; an app that shows pages says more than its library.
+    // Libraries of other languages, at the beginning only: in the user agent of an app that shows pages they come later.
     r"^(?:java|okhttp|ruby|php|perl|rust|dart|node|deno|bun)(?:/|$)",
     r"guzzlehttp|reqwest/|rest-client|winhttp|httpunit|restsharp|faraday|reactornetty|embarcadero|webdav-miniredir",
     r"commons-httpclient|httpasyncclient|apachebench|jmeter|\bk6/|gatling|locust|datadog",
     r"\b(?:java-)?http-?client\b|^http_client|unirest|apache-cxf|\baxis2?/|jersey/|\bfeign|retrofit|hutool|jodd http|asynchttpclient|\bahc/|vert\.x",
     r"^(?:httpie|superagent|got|needle|ky|wreq|surf|isahc|ureq|http\.rb|typhoeus|httparty|mechanize|excon|hackney|finch|mint|req|tesla)(?:[/ ]|$)",
     r"pycurl|httplib2|python-|urllib|grpc-|\bcurl\b|libcurl|lua-resty|go-resty|fasthttp|windowspowershell|^(?:aws-sdk|boto|soapui|bruno|hoppscotch|apifox|apipost)",
-    // Whoever fetches for an assistant, or to teach one.
+    // Fetchers of AI assistants and of training data.
     r"-(?:user|agent|fetcher|externalagent|externalfetcher)/\d",
     r"[a-z]-user(?:[;,)\s]|$)",
     // Mail filters and virus scanners open links before their readers do.
     r"barracuda|proofpoint|mimecast|symantec|trendmicro|sophos|fireeye|zscaler|safelinks|urlscan|virustotal",
-    // Office programs ask for a document before they hand its link to the browser.
+    // Office programs fetch a document before they open its link in the browser.
     r"ms-office|msoffice|microsoft office|ms frontpage",
     r"health-?check|healthcheck|kube-probe|haproxy|zabbix|nagios|prometheus|blackbox",
     r"googlehc/",
@@ -74,7 +75,7 @@ const WORDS: [&str; 58] = [
     r"\+https?://",
 ];
 
-/// Tells bots by their user agent.
+/// Recognises bots by their user agent.
 #[derive(Debug)]
 pub(crate) struct Bots {
     list: Option<Regex>,
@@ -82,7 +83,7 @@ pub(crate) struct Bots {
 }
 
 impl Bots {
-    /// With the operator's words beside the built-in ones; blank ones are passed over.
+    /// With the operator's words in addition to the built-in ones; blank ones are skipped.
     pub(crate) fn new(more: &[String]) -> Self {
         let more = more.iter().map(|word| word.trim()).filter(|word| !word.is_empty()).map(regex::escape);
         let words: Vec<String> = WORDS.into_iter().map(str::to_owned).chain(more).collect();
@@ -94,7 +95,7 @@ impl Bots {
         }
     }
 
-    /// Whether the user agent is a bot's.
+    /// Whether a user agent is a bot's.
     pub(crate) fn is_bot(&self, user_agent: &str) -> bool {
         [&self.words, &self.list].into_iter().flatten().any(|known| known.is_match(user_agent))
     }
@@ -162,7 +163,7 @@ mod tests {
         "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/115.0",
         "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.0 Safari/605.1.15",
         "Opera/9.80 (Windows NT 6.1) Presto/2.12 Version/12.16",
-        // Browsers within apps.
+        // Browsers inside apps.
         "Mozilla/5.0 (iPhone; CPU iPhone OS 15_4 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 MicroMessenger/8.0.20",
         "Mozilla/5.0 (Linux; Android 12; M2102J2SC; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/107.0 Mobile Safari/537.36 XWEB/5061 MMWEBSDK/20230504 MMWEBID/4545 MicroMessenger/8.0.37 WeChat/arm64 Weixin NetType/WIFI Language/zh_CN ABI/arm64",
         "Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/81.0 Safari/537.36 NetType/WIFI MicroMessenger/7.0.20.1781(0x6700143B) WindowsWechat",
@@ -180,13 +181,13 @@ mod tests {
         "Mozilla/5.0 (Linux; Android 13) AppleWebKit/537.36 Chrome/115 Mobile Safari/537.36 Line/13.14 WhatsApp",
         "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Slack/4.35 Chrome/116 Electron/26 Safari/537.36",
         "Mozilla/5.0 (Linux; Android 11; CUBOT NOTE 20) AppleWebKit/537.36 Chrome/98.0 Mobile Safari/537.36",
-        // Apps, as their libraries for messages name them.
+        // Apps, by the names of their HTTP libraries.
         "Dalvik/2.1.0 (Linux; U; Android 13; SM-G990B)",
         "MyApp/1.0 CFNetwork/1404.0.5 Darwin/22.3.0",
     ];
 
     #[test]
-    fn bots_say_what_they_are_and_people_do_not() {
+    fn bots_are_recognised_and_people_are_not() {
         let bots = Bots::new(&["InHouseMonitor".into(), " ".into()]);
         for agent in BOTS {
             assert!(bots.is_bot(agent), "{agent}");
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_read_and_says_where_it_is_from() {
+    fn the_list_is_read_with_its_origin() {
         let bots = Bots::new(&[]);
         assert!(bots.list.is_some() && bots.words.is_some());
         assert!(LIST.contains("# Source: ") && LIST.contains(", version ") && LIST.contains("MIT"));

@@ -9,7 +9,7 @@ use crate::decoder::Decoder;
 use crate::landing::Seen;
 use crate::touch::{SourceFrom, TouchFields, evidence};
 
-/// What a URL and a referrer say, and the channel that follows from it. Fields are empty where nothing is known.
+/// The classification of a URL and a referrer. Unknown fields are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[allow(missing_docs, reason = "named like the fields of a touch")]
 pub struct Classified {
@@ -20,12 +20,12 @@ pub struct Classified {
     pub campaign: String,
     pub content: String,
     pub term: String,
-    /// Where the source is from: `parameters`, `click id`, `referrer`.
+    /// How the source was found: `parameters`, `click id`, `referrer`.
     pub source_from: &'static str,
     pub channel: String,
-    /// Where the rule stands: `built-in channels.toml:12`; empty where none matched.
+    /// Where the rule is defined: `built-in channels.toml:12`; empty if none matched.
     pub rule: String,
-    /// What the rule asks for.
+    /// The rule's conditions.
     pub conditions: String,
 }
 
@@ -36,27 +36,27 @@ pub struct Parameter {
     pub name: String,
     /// Its value, decoded.
     pub value: String,
-    /// What it tells: `source`, `click id of google`, both, or nothing that a touch has a field for.
+    /// Its meaning: `source`, `click id of google`, both; or empty if it fills no field of a touch.
     pub tells: String,
 }
 
 impl Decoder {
-    /// What it knows of channels: built in, of the operator's file, and of the configuration.
+    /// All channel rules and data: built-in, of the operator's file, and of the configuration.
     pub fn channels(&self) -> Listing {
         self.rules.touches.channels.list()
     }
 
-    /// Names the rules for channels: the first 4 bytes of a hash of all that decides one.
+    /// The version of the channel rules: the first 4 bytes of a hash of everything that decides a channel.
     pub fn channel_rules(&self) -> u32 {
         self.rules.touches.digest
     }
 
-    /// A touch whose channel other rules have named, as these name it.
+    /// A touch that other rules classified, classified by these.
     pub fn reclassified(&self, touch: &Touch, origin: &Origin) -> Touch {
         self.rules.touches.reclassified(touch, origin)
     }
 
-    /// Classifies a visit as a landing hit is classified.
+    /// Classifies a visit as a landing hit would be.
     ///
     /// # Errors
     /// When the URL breaks a limit.

@@ -9,12 +9,12 @@ use crate::identifiers::Sorted;
 use crate::landing::Seen;
 use crate::normalise::{IdentifierRules, Normalised};
 
-/// Whether any kind of identifier is a click id.
+/// Whether click ids are among the declared kinds of identifiers.
 pub(crate) fn are_identifiers(channels: &Channels, rules: &IdentifierRules) -> bool {
     channels.click_ids().iter().any(|id| rules.find(&id.parameter).is_some())
 }
 
-/// Adds the click ids among the parameters of a landing URL to those who are `named`.
+/// Adds the click ids in the parameters of a landing URL to the identifiers in `named`.
 pub(crate) fn name(seen: &[Seen], kinds: &IdentifierRules, named: &mut Sorted) {
     for seen in seen.iter().filter(|seen| seen.known.click_id.is_some()) {
         let Some(rule) = kinds.find(&seen.name) else { continue };
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn who_lands_with_a_click_id_is_known_by_it() {
+    fn a_landing_hit_with_a_click_id_has_it_as_identifier() {
         let hit = r#"{"timestamp":"2026-03-01T08:00:00Z","anonymous_id":"c1","url":"https://a.example/?bd_vid=8&msclkid=m&gclid=Cj0"}"#;
         let event = event(Source::Utm, hit);
         assert_eq!(names(&event), ["gclid:Cj0", "bd_vid:8", "anonymous_id:c1"]);

@@ -18,10 +18,10 @@ use crate::normalise::text::{clean, narrow};
 
 /// The trait of an account that is its name.
 const NAME: &str = "name";
-/// The fewest characters of a name: what is shorter is an abbreviation or a slip.
+/// Fewest characters of a name: shorter ones are abbreviations or mistakes.
 const CHARACTERS_MIN: usize = 2;
 
-/// Legal forms that end a name in Chinese or Japanese, or begin it. The longer ones come first.
+/// Legal forms at the end or the beginning of Chinese and Japanese names. Longer ones come first.
 const FORMS_WITHOUT_SPACE: [&str; 12] = [
     "股份有限公司",
     "有限责任公司",
@@ -37,7 +37,7 @@ const FORMS_WITHOUT_SPACE: [&str; 12] = [
     "公司",
 ];
 
-/// Legal forms that end a name as words of their own, without signs.
+/// Legal forms at the end of a name, as separate words, without punctuation.
 const FORMS: [&str; 47] = [
     "inc",
     "incorporated",
@@ -88,7 +88,7 @@ const FORMS: [&str; 47] = [
     "jsc",
 ];
 
-/// What people write who are of no company, without signs and white space.
+/// What people without a company write, without punctuation and white space.
 const NO_COMPANY: [&str; 34] = [
     "self",
     "selfemployed",
@@ -126,7 +126,7 @@ const NO_COMPANY: [&str; 34] = [
     "公司",
 ];
 
-/// Where names of companies stand.
+/// Which traits contain names of companies.
 #[derive(Debug, Default)]
 pub(crate) struct CompanyNames {
     /// Traits of people.
@@ -134,14 +134,15 @@ pub(crate) struct CompanyNames {
 }
 
 impl CompanyNames {
-    /// The traits of people that hold the name; none switches it off.
+    /// `traits` are the traits of people that contain the name; none switches it off.
     pub(crate) fn new(traits: &[String]) -> Self {
         Self { traits: traits.iter().map(|name| name.trim().to_owned()).collect() }
     }
 
-    /// Adds the company's name to an event that names no account otherwise, or that is a CRM's record of an account.
+    /// Adds the company's name as an account identifier, if the event names no other account, or is a CRM's record of an account.
     ///
-    /// What is public names no account, a milestone belongs to its people's account, and a link means the identifiers that it names.
+    /// Not for public events (they name no account), milestones (they belong to their people's account), and links (they mean only the
+    /// identifiers they name).
     pub(crate) fn add_to(&self, event: &mut Event, rules: &IdentifierRules) {
         if self.traits.is_empty() || event.public {
             return;
@@ -170,7 +171,7 @@ fn same(held: &str, name: &str) -> bool {
     held.eq_ignore_ascii_case(name)
 }
 
-/// The identifier of a company that is called so; none of what is no name.
+/// The identifier of a company with this name; `None` if it is not a name.
 fn of(held: &Trait, rules: &IdentifierRules) -> Option<Identifier> {
     let written = written(&held.value)?;
     let name = normalise(&written)?;
@@ -178,7 +179,7 @@ fn of(held: &Trait, rules: &IdentifierRules) -> Option<Identifier> {
     (!is_none).then(|| Identifier::new(kind::COMPANY_NAME, "", name))
 }
 
-/// The name in a trait: the trait itself, or of an object, which Segment's `company` is, its own name.
+/// The name in a trait: the trait itself; if it is an object, as Segment's `company`, the object's name.
 fn written(held: &str) -> Option<Cow<'_, str>> {
     match held.trim_start().chars().next()? {
         '{' => {
@@ -190,8 +191,8 @@ fn written(held: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The name of a company as it is compared, the value of a `company_name`; `None` of one that says nothing. Applying it to its own result
-/// changes nothing.
+/// A company's name in normal form, the value of a `company_name`; `None` if it names no company. Normalising the result again changes
+/// nothing.
 pub fn normalise(name: &str) -> Option<String> {
     let narrowed = narrow(&clean(name)).to_lowercase();
     let plain: String = narrowed.chars().filter(|c| !matches!(c, '.' | '\'' | '’' | '`' | '"' | '“' | '”')).collect();
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_says_nothing() {
+    fn a_placeholder_is_no_company_name() {
         for none in ["", " ", "-", "A", "123", "12-34", "？", "Ａ", "\u{200b}"] {
             assert_eq!(normalise(none), None, "{none}");
         }

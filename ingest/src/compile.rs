@@ -93,14 +93,14 @@ fn rules(settings: &Settings, given: &Given<'_>, problems: &mut Problems) -> Opt
     })
 }
 
-/// Scopes of identifiers by the account that they are of.
+/// Checks the scopes of identifiers in a setting, by account.
 fn check_scopes(field: &str, scopes: &BTreeMap<String, String>, problems: &mut Problems) {
     for (account, _) in scopes.iter().filter(|(_, scope)| scope.trim().is_empty()) {
         problems.at(format!("{field}.{account}"), "must not be blank");
     }
 }
 
-/// What is compiled of the webhooks' settings.
+/// Compiles the settings of webhooks.
 fn webhook(settings: &Settings, rules: &IdentifierRules, kinds: &Kinds, problems: &mut Problems) -> Option<WebhookRules> {
     problems.below("webhook", |problems| {
         check_scopes("wechat_open_platforms", &settings.webhook.wechat_open_platforms, problems);
@@ -115,7 +115,7 @@ fn webhook(settings: &Settings, rules: &IdentifierRules, kinds: &Kinds, problems
 fn channels(settings: &Settings, given: &Given<'_>, problems: &mut Problems) -> Option<Channels> {
     let file = match settings.channels_file.as_str() {
         "" => None,
-        // What stands there may be no path: it is not repeated.
+        // The value may be something else than a path, so the message does not repeat it.
         path => match (given.read)(path).map_err(|error| format!("the file cannot be read: {error}")) {
             Ok(text) => Some(ChannelFile::parse(path, text)),
             Err(problem) => Some(Err(problem)),
@@ -126,12 +126,12 @@ fn channels(settings: &Settings, given: &Given<'_>, problems: &mut Problems) -> 
     channels.map_err(|found| found.into_iter().for_each(|(field, message)| problems.at(field, message))).ok()
 }
 
-/// A kind of identifier is a field of the native record, too.
+/// Checks the kinds: the name of a kind of identifier is also a field of the native record.
 fn check_kinds(kinds: &Kinds, problems: &mut Problems) {
     for (at, _) in kinds.custom_identifiers().iter().enumerate().filter(|(_, name)| is_field(name)) {
         problems.at_whole(format!("kinds.identifiers[{at}]"), "is a field of the native record");
     }
-    // The key of a milestone begins with its kind.
+    // The key of a milestone begins with its kind, so these are reserved.
     for reserved in RESERVED_KINDS.iter().filter(|reserved| kinds.milestones().any(|name| name.trim() == **reserved)) {
         let why = format!("`{reserved}` is no kind of milestone: {reserved}s have keys of that name");
         problems.at_whole("kinds.milestones".to_owned(), why);
@@ -149,7 +149,7 @@ fn public(settings: &Settings, meanings: &BTreeMap<String, Meaning>, kinds: &Kin
     };
     let values = named("public_values", &settings.public_values);
     let mut milestones = named("public_milestones", &settings.public_milestones);
-    // Who maps an event of pages to a milestone wants pages to report it.
+    // An operator who maps an event of pages to a milestone wants public events to report it.
     milestones.extend(meanings.values().filter_map(|meaning| match meaning {
         Meaning::Milestone(kind) => Some(kind.clone()),
         Meaning::Touch => None,
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_may_name_whatever_a_record_may_say() {
+    fn a_mapping_may_name_any_field_of_a_record() {
         let mapped = |kind: &str, milestone: &str| {
             let text = format!(
                 "[webhook.mappings.mycrm.stage.fields]\ntimestamp = '$.t'\nkind = '{kind}'\nmilestone = '{milestone}'\n\

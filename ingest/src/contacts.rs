@@ -19,7 +19,7 @@ use crate::traits::RawTraits;
 /// The field.
 pub(crate) const FIELD: &str = "contacts";
 
-/// Reads the field, sorted and without repetitions; what cannot be read of it is left out.
+/// Reads the field, sorted and without duplicates; unreadable parts are left out.
 pub(crate) fn read(kinds: &IdentifierRules, raw: Raw<'_>, ignored: &mut Ignored) -> Vec<Contact> {
     let Some(raw) = ignored.read(raw.get(FIELD)).flatten() else { return Vec::new() };
     let mut reader = Reader { kinds, found: Vec::new(), ignored };
@@ -41,7 +41,7 @@ pub(crate) fn read(kinds: &IdentifierRules, raw: Raw<'_>, ignored: &mut Ignored)
     found
 }
 
-/// The contacts that a text of this kind names: one, or nobody, which is noted.
+/// The contact that a text of this kind names; if it names none, that is noted.
 pub(crate) fn of(
     kinds: &IdentifierRules,
     kind: &str,
@@ -92,10 +92,10 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// One person under all the names that it gives.
+    /// One person with all its identifiers.
     fn one(&mut self, mut fields: RawTraits<'_>) {
         let role = fields.take("role").and_then(|role| role.text(FIELD));
-        // What is said of whether somebody is in it decides what the contact means: it is not left out alone.
+        // Whether somebody was removed decides the meaning of the contact, so an unreadable `removed` discards the contact.
         let removed = fields.take("removed").and_then(|removed| flag(removed, FIELD));
         let (Some(role), Some(removed)) = (self.ignored.read(role), self.ignored.read(removed)) else { return };
         let before = self.found.len();

@@ -62,19 +62,19 @@ impl Content {
     }
 }
 
-/// The bounds of what begins at `start`, without white space around it.
+/// The bounds of the part that begins at `start`, without surrounding white space.
 fn trimmed(text: &str, start: usize) -> (usize, usize) {
     let value = text.get(start..).unwrap_or_default();
     let from = start + (value.len() - value.trim_start().len());
     (from, from + value.trim().len())
 }
 
-/// Visits a value; scalars of a list stand under the list's own path (`;` lists of CSV are sets), objects and lists in a list under
-/// their index, so that their fields stay together.
+/// Visits a value. Scalars in a list have the list's own path (`;` lists of CSV are sets). Objects and lists in a list have their index in
+/// the path, so that their fields stay together.
 struct Walk<'c, 'e> {
     content: &'c mut Content,
     except: &'e [&'e str],
-    /// Its place, for an element of a list.
+    /// The index of an element of a list.
     index: Option<usize>,
 }
 

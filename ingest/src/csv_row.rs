@@ -32,31 +32,31 @@ pub struct CsvRows {
 
 #[derive(Debug, Clone)]
 struct Column {
-    /// As the header has it, or its mapping.
+    /// The name in the header, or in the mapping.
     header: String,
-    /// Field of the native record; empty for a column without a name, which is not read.
+    /// The field of the native record; empty for a column without a name, which is skipped.
     field: String,
     form: Form,
     /// Whether `;` separates values.
     list: bool,
-    /// Whether its numbers are names, of which no digit may be lost.
+    /// Whether the values are ids, of which no digit may get lost.
     id: bool,
-    /// How many digits its ids have, where some begin with 0.
+    /// The number of digits of its ids, if some begin with 0.
     digits: Digits,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Digits {
-    /// None that was looked at begins with 0.
+    /// No id seen so far begins with 0.
     Unknown,
     Always(usize),
     Various,
 }
 
 impl CsvRows {
-    /// Reads the header. Names are trimmed and, but for what follows `traits.`, taken without case; a byte order mark is dropped. The
-    /// columns of GA4's offline events and of Google Ads' click conversions are known too. Columns that the native record does not know
-    /// are kept: they are part of the row's content.
+    /// Reads the header. Names are trimmed and case is ignored, except after `traits.`; a byte order mark is dropped. Columns of GA4's
+    /// offline events and of Google Ads' click conversions are recognised, too. Columns that are not fields of the native record are kept,
+    /// because they are part of the row's content.
     ///
     /// # Errors
     /// [`reason::CSV_MALFORMED`] when a column is named twice, or none is named.
@@ -79,7 +79,7 @@ impl CsvRows {
         Ok(Self { columns, layout })
     }
 
-    /// How many names of a header are known: of the native record, or of a table of another program.
+    /// How many names of a header are recognised: as fields of the native record, or of another program's table.
     pub fn known<T: AsRef<str>>(decoder: &Decoder, header: impl IntoIterator<Item = T>) -> usize {
         let names: Vec<String> = header.into_iter().map(|name| field_name(name.as_ref())).collect();
         let layout = Layout::of(&names, decoder);
@@ -90,21 +90,21 @@ impl CsvRows {
         known.count()
     }
 
-    /// The zone of local times of Google Ads' files, which name it in a line of its own.
+    /// Sets the time zone of local times, which Google Ads' files name in a line of their own.
     ///
     /// # Errors
-    /// [`reason::CSV_MALFORMED`] when there is no such IANA zone.
+    /// [`reason::CSV_MALFORMED`] when it is not an IANA zone.
     pub fn in_zone(mut self, zone: &str) -> Result<Self, Rejection> {
         self.layout.set_zone(zone)?;
         Ok(self)
     }
 
-    /// Looks at a row before any is read: where ids of a column begin with 0 and all have as many digits, a shorter one has lost its
-    /// zeros.
+    /// Looks at a row before the rows are read: if some ids of a column begin with 0 and all have the same length, shorter ones have lost
+    /// their zeros.
     pub fn survey<T: AsRef<str>>(&mut self, row: impl IntoIterator<Item = T>) {
         for (column, cell) in self.columns.iter_mut().zip(row) {
             let cell = content(cell.as_ref());
-            // Phone numbers have zeros in front or not, as people like.
+            // Phone numbers are written with or without leading zeros, so this says nothing about them.
             if column.id && column.field != "phone" && cell.starts_with('0') && is_digits(cell) && cell.len() > 1 {
                 column.digits = match column.digits {
                     Digits::Unknown => Digits::Always(cell.len()),
@@ -115,30 +115,29 @@ impl CsvRows {
         }
     }
 
-    /// How many columns the header has.
+    /// The number of columns.
     pub fn width(&self) -> usize {
         self.columns.len()
     }
 
-    /// The header's name of the column that gives a field; the field itself where none does.
+    /// The header's name for the column of a field; if there is none, the field itself.
     pub fn column_of<'a>(&'a self, field: &'a str) -> &'a str {
         let wanted = if field == "crm_account" { "account" } else { field };
         let of = |column: &&Column| column.field == field || column.field == wanted;
         self.columns.iter().find(of).map_or(field, |column| &column.header)
     }
 
-    /// Columns that the native record does not know: they are kept and have no effect.
+    /// Columns that are not fields of the native record: they are kept but have no effect.
     pub fn unknown_columns(&self) -> impl Iterator<Item = &str> {
         let named = self.columns.iter().filter(|column| !column.field.is_empty() && column.form == Form::Plain);
         named.filter(|column| !column.list && !is_field(&column.field)).map(|column| column.field.as_str())
     }
 
-    /// The row as a native JSON record; empty cells are left out. An id that a spreadsheet has made a number (`7.0`, lost zeros) is written as
-    /// one: no field takes it for an id.
+    /// The row as a native JSON record; empty cells are left out. An id that a spreadsheet has changed to a number (`7.0`, lost zeros) is
+    /// written as a number, which no identifier field accepts.
     ///
     /// # Errors
-    /// [`reason::CSV_MALFORMED`] when the row has more or fewer cells than the header, and when a cell of a known layout is not what it
-    /// should be.
+    /// [`reason::CSV_MALFORMED`] when the row has more or fewer cells than the header, or a cell of a recognised table has the wrong form.
     pub fn record<T: AsRef<str>>(&self, row: impl IntoIterator<Item = T>) -> Result<String, Rejection> {
         let mut out = String::from("{");
         let mut has_object = false;
@@ -174,9 +173,9 @@ impl CsvRows {
 }
 
 impl Column {
-    /// The number that a spreadsheet has made of an id: it wrote decimals, or dropped the zeros that other rows have.
+    /// The number that a spreadsheet has made of an id: with decimals, or without the leading zeros of other rows.
     fn made_a_number(&self, value: &str) -> Option<String> {
-        // Phone numbers are read all the same.
+        // Phone numbers are normalised anyway.
         if !self.id || self.field == "phone" {
             return None;
         }
@@ -189,7 +188,7 @@ impl Column {
         Some(format!("{}.0", if whole.is_empty() { "0" } else { whole }))
     }
 
-    /// The values of a cell; full-width semicolons come from Chinese input methods.
+    /// The values in a cell. Full-width semicolons come from Chinese input methods.
     fn values<'a>(&self, cell: &'a str) -> impl Iterator<Item = &'a str> {
         let separators: &[char] = if self.list { &[';', '；'] } else { &[] };
         cell.split(separators).map(str::trim).filter(|value| !value.is_empty())
@@ -232,7 +231,7 @@ fn write_pair(field: &str, value: &str, out: &mut String) {
     quote(value, out);
 }
 
-/// What is in a cell: also of a formula that only says that it is a text, `="007"`.
+/// The content of a cell, also if it is a formula that only marks a text: `="007"`.
 fn content(cell: &str) -> &str {
     let cell = cell.trim();
     let text = cell.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).filter(|text| !text.contains('"'));
@@ -252,7 +251,7 @@ fn field_name(name: &str) -> String {
 }
 
 fn quote(text: &str, out: &mut String) {
-    // The string form of serde_json's Value escapes; a str cannot fail to be written.
+    // serde_json escapes the string; writing a str cannot fail.
     out.push_str(&serde_json::Value::from(text).to_string());
 }
 

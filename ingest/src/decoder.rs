@@ -11,7 +11,7 @@ use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::{limits, native, reason, repair, sdk, webhook};
 
-/// Turns raw records into events, under settings that were compiled once. Holds no state: share it behind an `Arc`.
+/// Decodes raw records into events, with compiled settings. Has no state: share it in an `Arc`.
 #[derive(Debug)]
 pub struct Decoder {
     pub(crate) rules: Rules,
@@ -21,7 +21,7 @@ impl Decoder {
     /// Compiles settings.
     ///
     /// # Errors
-    /// All that is wrong with them.
+    /// All errors of the settings together.
     pub fn new(settings: &Settings, kinds: &Kinds) -> Result<Self, Problems> {
         settings.compiled(kinds)
     }
@@ -32,8 +32,8 @@ impl Decoder {
 
     /// Decodes one raw record of `source` and adds its events to `out`.
     ///
-    /// `received_ms` is when the record was received, milliseconds since 1970-01-01 UTC; a receive time inside the record goes
-    /// first, as its trust does before that of the topic. Without any, a time in the future cannot be told.
+    /// `received_ms` is when the record was received, milliseconds since 1970-01-01 UTC. A receive time inside the record takes precedence,
+    /// and so does a trust inside it over that of the topic. Without any receive time, times in the future cannot be detected.
     ///
     /// # Errors
     /// When the record as a whole is refused; nothing was added then.
@@ -43,7 +43,7 @@ impl Decoder {
         let text = limits::json_object(value)?;
         let before = out.events.len();
         let decoded = match self.decode_text(&text, receipt, out) {
-            // What JSON libraries cannot hold is written by others.
+            // Other JSON libraries write numbers that ours cannot read.
             Err(rejection) if rejection.reason == reason::JSON_MALFORMED => match repair::numbers(&text) {
                 Some(text) => self.decode_text(&text, receipt, out),
                 None => Err(rejection),

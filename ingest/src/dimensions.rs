@@ -15,35 +15,35 @@ use crate::scalar::{Scalar, json_rejection};
 use crate::traits::RawTraits;
 use crate::webhook::settings::EventMapping;
 
-/// The field of a record that holds them.
+/// The field of a record with own dimensions.
 pub(crate) const FIELD: &str = "dimensions";
-/// Prefix of their flat form: `dimensions.team`.
+/// Prefix of the flat form: `dimensions.team`.
 pub(crate) const PREFIX: &str = "dimensions.";
 
-/// Values by name. An empty one says that there is none any more; only milestones have it.
+/// Values by name. An empty value clears the dimension; only milestones have those.
 pub(crate) type Dimensions = BTreeMap<String, String>;
 
-/// The names that are declared.
+/// The declared names.
 #[derive(Debug, Default)]
 pub(crate) struct DimensionRules(Vec<String>);
 
-/// What a record says of dimensions, as it stands there.
+/// The dimensions of a record, not yet read.
 #[derive(Debug, Default)]
 pub(crate) struct RawDimensions<'a> {
     pub(crate) given: RawTraits<'a>,
-    /// The field is no object.
+    /// The field is not an object.
     pub(crate) wrong: bool,
 }
 
 impl<'a> RawDimensions<'a> {
-    /// Of a part of a message.
+    /// From a part of a message.
     pub(crate) fn of(part: Part<RawTraits<'a>>) -> Self {
         let mut dimensions = Self::default();
         dimensions.add(part);
         dimensions
     }
 
-    /// What the field itself holds, beside what its flat form says.
+    /// Adds the field's own content to that of the flat form.
     pub(crate) fn add(&mut self, part: Part<RawTraits<'a>>) {
         match part {
             Part::Read(RawTraits(given)) => self.given.0.extend(given),
@@ -52,14 +52,14 @@ impl<'a> RawDimensions<'a> {
         }
     }
 
-    /// Whether nothing is said of any.
+    /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.given.0.is_empty() && !self.wrong
     }
 }
 
 impl DimensionRules {
-    /// Checks the names that are declared.
+    /// Checks the declared names.
     pub(crate) fn new(names: &[String], problems: &mut Problems) -> Self {
         if names.len() > DIMENSIONS_MAX {
             problems.at(FIELD, format!("declares {} dimensions, at most {DIMENSIONS_MAX} are possible", names.len()));
@@ -78,7 +78,7 @@ impl DimensionRules {
         Self(names.to_vec())
     }
 
-    /// Checks that a mapping of a provider names declared ones only.
+    /// Checks that the mappings of providers use declared names only.
     pub(crate) fn check(&self, mappings: &BTreeMap<String, BTreeMap<String, EventMapping>>, problems: &mut Problems) {
         for (provider, events) in mappings {
             for (event, name) in
@@ -92,19 +92,19 @@ impl DimensionRules {
         }
     }
 
-    /// Whether none is declared.
+    /// Whether no dimension is declared.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Those that a touch or a cost has: null says the same as nothing.
+    /// The dimensions of a touch or a cost; null is the same as absent.
     pub(crate) fn read(&self, raw: RawDimensions<'_>, ignored: &mut Ignored) -> Dimensions {
         let mut dimensions = self.said(raw, ignored);
         dimensions.retain(|_, value| !value.is_empty());
         dimensions
     }
 
-    /// What a version of a milestone says of them: null clears.
+    /// The dimensions of a milestone's version; null clears one.
     pub(crate) fn said(&self, raw: RawDimensions<'_>, ignored: &mut Ignored) -> Dimensions {
         let mut dimensions = Dimensions::new();
         if raw.wrong {
@@ -125,15 +125,15 @@ impl DimensionRules {
             }
         }
         for name in twice {
-            // Nobody knows which is meant.
-            ignored.note(Rejection::new(reason::KEY_DUPLICATE, FIELD, "a dimension stands twice in its record"));
+            // It is unclear which of the two is meant.
+            ignored.note(Rejection::new(reason::KEY_DUPLICATE, FIELD, "a dimension occurs twice in its record"));
             dimensions.remove(name);
         }
         dimensions
     }
 }
 
-/// The text of a value, empty for null; `None` when blank.
+/// The text of a value: empty for null; `None` if blank.
 fn value_of(raw: &RawValue) -> Result<Option<String>, Rejection> {
     match serde_json::from_str::<Scalar<'_>>(raw.get()).map_err(|error| json_rejection(&error))? {
         Scalar::Null => Ok(Some(String::new())),
@@ -141,7 +141,7 @@ fn value_of(raw: &RawValue) -> Result<Option<String>, Rejection> {
     }
 }
 
-/// Whether a configuration may declare a dimension of this name: columns of databases are named like it.
+/// Whether a dimension may have this name. Columns of databases get the same name.
 fn is_name(name: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     name.len() <= DIMENSION_NAME_BYTES_MAX

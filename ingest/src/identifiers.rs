@@ -23,7 +23,7 @@ pub(crate) struct Identifiers {
     pub(crate) blocked: u64,
 }
 
-/// Sorted and without repetitions: the strongest kind first, then the smallest value.
+/// Sorted and without duplicates: strongest kind first, then the smallest value.
 #[derive(Debug, Default)]
 pub(crate) struct Sorted {
     pub(crate) people: Vec<Identifier>,
@@ -36,7 +36,7 @@ impl Sorted {
         self.people.iter().any(|identifier| !is_device(&identifier.kind))
     }
 
-    /// Adds an identifier of a person, in its place.
+    /// Adds an identifier of a person at its place in the order.
     pub(crate) fn add_person(&mut self, identifier: Identifier, rules: &IdentifierRules) {
         let rank = |of: &Identifier| rules.find(&of.kind).map_or(u32::MAX, |rule| rule.rank);
         let place = order(rank(&identifier), &identifier);
@@ -46,14 +46,14 @@ impl Sorted {
         }
     }
 
-    /// Whether nobody is named, neither person nor account.
+    /// Whether neither person nor account is named.
     pub(crate) fn is_empty(&self) -> bool {
         self.people.is_empty() && self.accounts.is_empty()
     }
 }
 
 impl Identifiers {
-    /// A value that names an account of the CRM; `None` where it is absent or none, which is noted then. `field` is where it stood.
+    /// The CRM account in a value; `None` if the value is absent or not an account id, which is then noted. `field` is its field.
     pub(crate) fn account(
         rules: &IdentifierRules,
         value: &Scalar<'_>,
@@ -65,8 +65,8 @@ impl Identifiers {
         found.accounts.pop().map(|(_, account)| account)
     }
 
-    /// Adds the values of a field; those that cannot be identifiers are left out. So is the whole field where the event has too many with it:
-    /// a list is not one person.
+    /// Adds the values of a field; values that cannot be identifiers are left out. If the event would have too many identifiers, the whole
+    /// field is left out: a list is not one person.
     pub(crate) fn add_field<'v, 'a: 'v>(
         &mut self,
         rules: &IdentifierRules,
@@ -89,7 +89,7 @@ impl Identifiers {
         }
     }
 
-    /// Adds a value of a kind, unless it is absent or blocked. `field` is where it stood.
+    /// Adds a value of a kind, unless it is absent or blocked. `field` is its field.
     ///
     /// # Errors
     /// When the value, or one of several in it, cannot be an identifier of this kind; the others are added.
@@ -140,7 +140,7 @@ impl Identifiers {
         Ok(())
     }
 
-    /// How many there are.
+    /// The number of identifiers.
     pub(crate) fn count(&self) -> usize {
         self.people.len() + self.accounts.len()
     }
@@ -150,7 +150,7 @@ impl Identifiers {
         !self.people.is_empty()
     }
 
-    /// The identifiers in their order.
+    /// The identifiers in order.
     pub(crate) fn sorted(self) -> Sorted {
         Sorted { people: sorted(self.people), accounts: sorted(self.accounts) }
     }

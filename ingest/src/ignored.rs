@@ -4,21 +4,21 @@ use tributary_runtime::stage::Rejection;
 
 use crate::reason::{self, Reason};
 
-/// What was left out of a record, each field with a reason once.
+/// The fields left out of a record, each with its reason.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Ignored(Vec<IgnoredField>);
 
-/// A field that was left out: the event counts without it.
+/// A field that was left out; the event counts without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IgnoredField {
-    /// Which field, and why.
+    /// The field and the reason.
     pub why: Rejection,
-    /// How many values of it.
+    /// The number of its values left out.
     pub count: u64,
 }
 
 impl Ignored {
-    /// What was left out, in the order in which it was found.
+    /// The fields in the order in which they were found.
     pub fn iter(&self) -> impl Iterator<Item = &IgnoredField> {
         self.0.iter()
     }
@@ -32,7 +32,7 @@ impl Ignored {
         self.0.clear();
     }
 
-    /// The value; nothing where it cannot be read, and then that is noted.
+    /// The value; `None` if it cannot be read, which is then noted.
     pub(crate) fn read<T>(&mut self, found: Result<T, Rejection>) -> Option<T> {
         found.map_err(|why| self.note(why)).ok()
     }
@@ -42,7 +42,7 @@ impl Ignored {
         self.add(IgnoredField { why, count: 1 });
     }
 
-    /// Notes what was left out of an event of the record.
+    /// Adds what was left out of an event of the record.
     pub(crate) fn merge(&mut self, other: Self) {
         other.0.into_iter().for_each(|field| self.add(field));
     }
@@ -55,7 +55,7 @@ impl Ignored {
         }
     }
 
-    /// Why nobody is named: of the identifiers that were left out the first, else `missing`.
+    /// Why an event names nobody: the first identifier that was left out; if there is none, `missing`.
     pub(crate) fn nobody(&self, missing: Rejection) -> Rejection {
         const OF_IDENTIFIERS: [Reason; 5] = [
             reason::PUBLIC_REFUSED,
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_stands_once_with_each_reason() {
+    fn a_field_is_listed_once_for_each_reason() {
         let why = |field: &str, reason| Rejection::new(reason, field, "");
         let mut ignored = Ignored::default();
         assert_eq!(ignored.read(Ok(1)), Some(1));

@@ -17,7 +17,7 @@ use crate::normalise::text::{clean, has_no_value};
 use crate::reason;
 use escapes::{NAME_BYTES_MAX, canonical_name, decode};
 
-/// What the URL's parameters say; fields are empty where it says nothing.
+/// The values of the URL's parameters; empty if there is none.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Landing<'a> {
     pub(crate) source: Found<'a>,
@@ -25,13 +25,13 @@ pub(crate) struct Landing<'a> {
     pub(crate) campaign: Found<'a>,
     pub(crate) content: Found<'a>,
     pub(crate) term: Found<'a>,
-    /// Place of the strongest click id in the rules' list.
+    /// Position of the strongest click id in the rules' list.
     pub(crate) click_id: Option<usize>,
-    /// Which of the click id's kinds of values its value is.
+    /// Position of the matching entry in the click id's `by_value`.
     pub(crate) by_value: Option<usize>,
 }
 
-/// A value and the place of its parameter in the list of precedence.
+/// A value, and the position of its parameter in the order of precedence.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found<'a> {
     pub(crate) value: Cow<'a, str>,
@@ -39,7 +39,7 @@ pub(crate) struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Keeps the first value of the parameter that comes first in the list.
+    /// Stores a value if its parameter has a higher precedence than the stored one's.
     fn offer(&mut self, value: &str, precedence: usize) {
         if self.value.is_empty() || precedence < self.precedence {
             let value = clean(value);
@@ -50,7 +50,7 @@ impl Found<'_> {
     }
 }
 
-/// A known parameter as it was found.
+/// A known parameter in a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) name: String,
@@ -58,7 +58,7 @@ pub(crate) struct Seen {
     pub(crate) known: Known,
 }
 
-/// Reads the parameters of a URL, of its first [`URL_PAIRS_MAX`] pairs; each known one that has a value is told to `hear`.
+/// Reads the parameters in the first [`URL_PAIRS_MAX`] pairs of a URL. `hear` is called with each known parameter that has a value.
 ///
 /// # Errors
 /// [`reason::URL_TOO_LONG`].
@@ -75,18 +75,18 @@ pub(crate) fn read<'a>(
     let (before, fragment) = url.split_once('#').unwrap_or((url, ""));
     let mut reader = Reader { landing: Landing::default(), channels, pairs: 0, hear };
     reader.pairs_of(query(before), 0);
-    // The route of a single-page application is a path, and only what follows its `?` are parameters.
+    // A route of a single-page application is a path: parameters only follow its `?`.
     let is_route = fragment.starts_with('/') || fragment.starts_with("!/");
     reader.pairs_of(if is_route { fragment.split_once('?').map_or("", |(_, query)| query) } else { fragment }, 0);
     Ok(reader.landing)
 }
 
-/// What a parameter says, by its name as it stands in the URL; `None` where no rule knows it.
+/// The meaning of a parameter, by its name in the URL; `None` if it is unknown.
 pub(crate) fn known(name: &str, channels: &Channels) -> Option<Known> {
     channels.parameter(canonical_name(name, &mut [0u8; NAME_BYTES_MAX])?)
 }
 
-/// What follows the first `?`, or the first `&` of a link to which parameters were hung without one.
+/// The part after the first `?`. In a link to which parameters were appended without one, after the first `&`.
 fn query(url: &str) -> &str {
     url.split_once('?').or_else(|| url.split_once('&')).map_or("", |(_, query)| query)
 }
@@ -105,13 +105,13 @@ impl Reader<'_, '_, '_> {
             if self.pairs > URL_PAIRS_MAX {
                 continue;
             }
-            // `&amp;utm_source=` of links copied out of HTML.
+            // `&amp;utm_source=` in links copied from HTML.
             let piece = piece.strip_prefix("amp;").unwrap_or(piece);
             self.piece(piece, level);
         }
     }
 
-    /// A pair, or pairs glued together with `?` or `;`.
+    /// Reads a pair, or several pairs glued together with `?` or `;`.
     fn piece(&mut self, piece: &str, level: usize) {
         let mut rest = piece;
         while let Some((first, tail)) = self.split_glued(rest) {
@@ -125,13 +125,13 @@ impl Reader<'_, '_, '_> {
     fn split_glued<'t>(&self, text: &'t str) -> Option<(&'t str, &'t str)> {
         text.match_indices(['?', ';']).find_map(|(at, separator)| {
             let (first, tail) = (text.get(..at)?, text.get(at + separator.len()..)?);
-            // A name is short, also one whose every byte is escaped: looking no further keeps the time linear.
+            // Names are short, even with every byte escaped. This limit keeps the time linear.
             let end = tail.bytes().take(3 * NAME_BYTES_MAX).position(|byte| byte == b'=')?;
             self.known(tail.get(..end)?).map(|_| (first, tail))
         })
     }
 
-    /// The place of an `&` in a value before a known parameter, and what follows it.
+    /// The position of an `&` in a value before a known parameter, and the text after it.
     fn glued_behind<'t>(&self, value: &'t str) -> Option<(usize, &'t str)> {
         value.match_indices('&').find_map(|(at, separator)| {
             let rest = value.get(at + separator.len()..)?;
@@ -146,7 +146,7 @@ impl Reader<'_, '_, '_> {
 
     fn pair(&mut self, pair: &str, level: usize) {
         let Some((name, value)) = pair.split_once('=') else {
-            // The whole query encoded once more: `utm_source%3Dbaidu%26utm_medium%3Dcpc`.
+            // The whole query was encoded twice: `utm_source%3Dbaidu%26utm_medium%3Dcpc`.
             if level == 0 && pair.contains("%3D") | pair.contains("%3d") {
                 let decoded = decode(pair);
                 self.pairs_of(&decoded, 1);
@@ -155,7 +155,7 @@ impl Reader<'_, '_, '_> {
         };
         let Some(known) = self.known(name) else { return };
         let mut value = decode(value);
-        // All that follows encoded as one value: `utm_source=baidu%26utm_medium%3Dcpc`.
+        // The rest of the query was encoded as one value: `utm_source=baidu%26utm_medium%3Dcpc`.
         if level == 0
             && let Some((at, rest)) = self.glued_behind(&value)
         {
@@ -174,7 +174,7 @@ impl Reader<'_, '_, '_> {
             found.offer(&value, precedence);
         }
         let value = clean(&value);
-        // A click id that was never filled in proves no click.
+        // A click id whose macro was not filled in proves no click.
         if value.is_empty() || (known.click_id.is_some() && says_nothing(&value)) {
             return;
         }
@@ -200,7 +200,7 @@ impl Reader<'_, '_, '_> {
     }
 }
 
-/// The host of a URL in its own case, without user, port and the final dot; `None` where there is none.
+/// The host of a URL in its original case, without user, port and final dot; `None` if there is none.
 pub(crate) fn host(url: &str) -> Option<&str> {
     let rest = match url.split_once("://") {
         Some((scheme, rest)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')) => rest,

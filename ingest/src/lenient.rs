@@ -12,21 +12,21 @@ use crate::ignored::Ignored;
 use crate::reason;
 use crate::scalar::Scalar;
 
-/// A field whose value is an object.
+/// A field that should be an object.
 #[derive(Debug, Default)]
 pub(crate) enum Part<T> {
-    /// Absent or null; PHP writes an empty object as an empty list.
+    /// Absent or null. PHP writes an empty object as an empty list, so that counts as absent, too.
     #[default]
     Absent,
     Read(T),
-    /// Something that is no object.
+    /// Not an object.
     Wrong,
-    /// The field stands twice: nobody knows which is meant.
+    /// The field occurs twice: it is unclear which is meant.
     Twice,
 }
 
 impl<T> Part<T> {
-    /// The object; nothing where it is absent, and where it is none, which is noted.
+    /// Takes the object; `None` if it is absent, or not an object, which is then noted.
     pub(crate) fn take(&mut self, field: &'static str, ignored: &mut Ignored) -> Option<T> {
         match std::mem::take(self) {
             Self::Absent => None,
@@ -95,14 +95,14 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for PartVisitor<T> {
     }
 }
 
-/// A field that is kept as it stands.
+/// A field that is kept as raw JSON.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) enum Raw<'a> {
     #[default]
     Absent,
-    /// Any value, also null.
+    /// Any value, including null.
     Value(&'a RawValue),
-    /// The field stands twice.
+    /// The field occurs twice.
     Twice,
 }
 
@@ -110,7 +110,7 @@ impl<'a> Raw<'a> {
     /// The value.
     ///
     /// # Errors
-    /// [`reason::KEY_DUPLICATE`] when the field stands twice.
+    /// [`reason::KEY_DUPLICATE`] when the field occurs twice.
     pub(crate) fn get(self, field: &str) -> Result<Option<&'a RawValue>, Rejection> {
         match self {
             Self::Absent => Ok(None),
@@ -126,24 +126,24 @@ impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
     }
 }
 
-/// A field whose value is a list of texts.
+/// A field that should be a list of texts.
 #[derive(Debug, Default)]
 pub(crate) enum List<'a> {
     /// Absent or null.
     #[default]
     Absent,
     Read(Vec<Scalar<'a>>),
-    /// Something that is no list.
+    /// Not a list.
     Wrong,
-    /// The field stands twice.
+    /// The field occurs twice.
     Twice,
 }
 
 impl<'a> List<'a> {
-    /// The elements; `None` where there is no list.
+    /// The elements; `None` if there is no list.
     ///
     /// # Errors
-    /// [`reason::VALUE_INVALID`] when it is no list, [`reason::KEY_DUPLICATE`] when it stands twice.
+    /// [`reason::VALUE_INVALID`] when it is not a list, [`reason::KEY_DUPLICATE`] when it occurs twice.
     pub(crate) fn get(self, field: &str) -> Result<Option<Vec<Scalar<'a>>>, Rejection> {
         match self {
             Self::Absent => Ok(None),
@@ -164,18 +164,18 @@ impl<'de: 'a, 'a> Deserialize<'de> for List<'a> {
     }
 }
 
-/// The rejection of a field that stands twice.
+/// The rejection of a field that occurs twice.
 pub(crate) fn twice(field: &str) -> Rejection {
-    Rejection::new(reason::KEY_DUPLICATE, field, "the field stands twice in its record")
+    Rejection::new(reason::KEY_DUPLICATE, field, "the field occurs twice in its record")
 }
 
-/// A place for a field's value.
+/// A variable that a field's value is read into.
 pub(crate) trait Slot<'de>: Deserialize<'de> {
     const TWICE: Self;
 
     fn is_absent(&self) -> bool;
 
-    /// Reads the value; a field that stands twice is left out.
+    /// Reads the value; a field that occurs twice is left out.
     fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
         let repeated = !self.is_absent();
         let value = map.next_value()?;

@@ -24,7 +24,7 @@ pub const URL_BYTES_MAX: usize = 8 << 10;
 pub const URL_PAIRS_MAX: usize = 64;
 /// Longest identifier, object id, event id or trait name, bytes.
 pub const ID_BYTES_MAX: usize = 256;
-/// Most elements of one body: events of a webhook, records of an event.
+/// Most elements of one body: events of a webhook, records of a CRM event.
 pub const ELEMENTS_MAX: usize = 1000;
 /// Most traits of one event.
 pub const TRAITS_MAX: usize = 256;
@@ -37,8 +37,8 @@ pub const CONTACTS_MAX: usize = 200;
 /// Most identifiers of one event.
 pub const IDENTIFIERS_MAX: usize = 20;
 
-/// The JSON text of a record's value, without a byte order mark: small enough, and an object. What is nested too deeply in it, what is not
-/// UTF-8, and halves of surrogate pairs are made a character that every field refuses.
+/// The JSON text of a record's value, without byte order mark, after a check of its size and that it is an object. Values nested too
+/// deeply, invalid UTF-8 and halves of surrogate pairs are replaced by a character that every field refuses.
 ///
 /// # Errors
 /// [`reason::RECORD_TOO_LARGE`], [`reason::JSON_MALFORMED`].
@@ -56,19 +56,20 @@ pub fn json_object(value: &[u8]) -> Result<Cow<'_, str>, Rejection> {
     Ok(text)
 }
 
-/// The JSON with each value that is nested deeper than [`JSON_DEPTH_MAX`] made one that every field refuses; whether it is well-formed or not.
+/// Replaces each value nested deeper than [`JSON_DEPTH_MAX`] by one that every field refuses. The JSON may be malformed.
 pub(crate) fn cut_depth(json: Cow<'_, str>) -> Cow<'_, str> {
     if is_within_depth(&json, JSON_DEPTH_MAX) { json } else { Cow::Owned(repair::cut(&json, JSON_DEPTH_MAX)) }
 }
 
-/// Whether JSON is nested no deeper than `max` levels, whether it is well-formed or not.
+/// Whether JSON is nested at most `max` levels deep. It may be malformed.
 pub fn is_within_depth(text: &str, max: usize) -> bool {
-    // As many opening brackets as the depth allows cannot be too deep; counting them is several times faster than tracking.
+    // With no more opening brackets than allowed levels it cannot be too deep. Counting them is several times faster than tracking the
+    // depth.
     opening_brackets(text) <= max || depth(text) <= max
 }
 
-/// How many `{` and `[` there are, strings included. The two differ in the bit of lower case; counters of one byte over short chunks
-/// let the compiler count many at once.
+/// The number of `{` and `[`, including those in strings. The two differ in one bit (that of lower case). Counters of one byte over short
+/// chunks let the compiler use SIMD.
 fn opening_brackets(text: &str) -> usize {
     let chunk = |bytes: &[u8]| bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(u8::from(byte | 0x20 == b'{')));
     text.as_bytes().chunks(usize::from(u8::MAX)).map(|bytes| usize::from(chunk(bytes))).sum()
@@ -94,7 +95,7 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// The rejection of something too large.
+/// The rejection of a text that is too large.
 pub(crate) fn too_large(what: &str, bytes: usize, bytes_max: usize) -> Rejection {
     Rejection::new(reason::RECORD_TOO_LARGE, "", format!("{what} has {bytes} bytes, at most {bytes_max} are read"))
 }

@@ -8,7 +8,7 @@ use crate::webhook::vendor_stages::LADDERS;
 /// The raw inputs.
 const INPUTS: [&str; 4] = [Topic::Sdk.name(), Topic::Utm.name(), Topic::Webhook.name(), Topic::Offline.name()];
 
-/// Events decoded, by raw input.
+/// Decoded events, by raw input.
 pub static EVENTS: Metric = Metric {
     name: "tributary_ingest_events_total",
     kind: MetricKind::Counter,
@@ -26,7 +26,7 @@ pub static FIELDS_IGNORED: Metric = Metric {
     help: "Values of fields that could not be read and were left out of an event that counts without them, by raw input, field and reason. A sudden rise: a sender broke.",
 };
 
-/// The fields that [`FIELDS_IGNORED`] names; all others are `other`.
+/// Labels for [`FIELDS_IGNORED`]; all other fields are `other`.
 const FIELDS: [&str; 64] = [
     "account",
     "amends",
@@ -94,13 +94,13 @@ const FIELDS: [&str; 64] = [
     "Amount",
 ];
 
-/// The label of a field: its own name without the path to it, where it is a known one.
+/// The label of a field: its name without the path, if it is a known one.
 pub(crate) fn field_label(field: &str) -> &'static str {
     let name = field.rsplit('.').next().unwrap_or(field);
     FIELDS.into_iter().find(|known| *known == name).unwrap_or("other")
 }
 
-/// Identifiers dropped because their value names nobody.
+/// Identifiers dropped because their value is blocked.
 pub static IDENTIFIERS_BLOCKED: Metric = Metric {
     name: "tributary_ingest_identifiers_blocked_total",
     kind: MetricKind::Counter,
@@ -109,7 +109,7 @@ pub static IDENTIFIERS_BLOCKED: Metric = Metric {
     help: "Identifiers dropped because their value is blocked (null, anonymous, all zeros, ...). A sudden rise: a sender broke.",
 };
 
-/// External ids dropped because nobody declared their kind.
+/// External ids dropped because their kind is not declared.
 pub static IDENTIFIERS_UNDECLARED: Metric = Metric {
     name: "tributary_ingest_identifiers_undeclared_total",
     kind: MetricKind::Counter,
@@ -127,7 +127,7 @@ pub static MESSAGES_OF_BOTS: Metric = Metric {
     help: "SDK messages and landing hits that would have been touches, dropped because their user agent is a crawler's, a monitor's or a library's.",
 };
 
-/// Messages that are no event.
+/// Messages that give no event.
 pub static MESSAGES_WITHOUT_EVENT: Metric = Metric {
     name: "tributary_ingest_messages_without_event_total",
     kind: MetricKind::Counter,
@@ -136,7 +136,7 @@ pub static MESSAGES_WITHOUT_EVENT: Metric = Metric {
     help: "Messages that say nothing of a touch, milestone or person: an internal page view without id, a CRM's change of no interest.",
 };
 
-/// Stages of a CRM that no rule names.
+/// Stages of a CRM without a rule.
 pub static STAGES_WITHOUT_RULE: Metric = Metric {
     name: "tributary_ingest_stages_without_rule_total",
     kind: MetricKind::Counter,

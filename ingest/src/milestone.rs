@@ -19,24 +19,24 @@ use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 use crate::{money, reason};
 
-/// What a sender says of a field that keeps its value until somebody changes it.
+/// A sender's statement on a field that keeps its value until it is changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Given<T> {
-    /// Nothing: what was said before holds.
+    /// Not stated: the former value remains.
     #[default]
     Nothing,
-    /// That it has no value (any more).
+    /// It has no value (any more).
     Cleared,
     Is(T),
 }
 
 impl<T> Given<T> {
-    /// A value, where there is one.
+    /// `Is` if there is a value, else `Nothing`.
     pub(crate) fn of(value: Option<T>) -> Self {
         value.map_or(Self::Nothing, Self::Is)
     }
 
-    /// The value, where there is one.
+    /// The value, if there is one.
     pub(crate) fn into_value(self) -> Option<T> {
         if let Self::Is(value) = self { Some(value) } else { None }
     }
@@ -50,7 +50,7 @@ impl<T> Given<T> {
     }
 }
 
-/// What a sender says of a milestone.
+/// The fields of a milestone as a sender gives them.
 #[derive(Debug, Default)]
 pub(crate) struct MilestoneFields<'a> {
     pub(crate) kind: Cow<'a, str>,
@@ -64,17 +64,17 @@ pub(crate) struct MilestoneFields<'a> {
     pub(crate) refund: Option<Cow<'a, str>>,
     pub(crate) withdrawn: bool,
     pub(crate) amends: bool,
-    /// Whether it amends by saying that the milestone is not withdrawn.
+    /// Whether it amends the milestone by cancelling its withdrawal.
     pub(crate) restored: bool,
-    /// The account that it is no longer about.
+    /// The account that the milestone no longer belongs to.
     pub(crate) former_account: Option<Identifier>,
-    /// Which time the object reaches it, from 1; 0 where it is not said.
+    /// The number of the occurrence, from 1; 0 if it is not stated.
     pub(crate) occurrence: u32,
     pub(crate) dimensions: Dimensions,
 }
 
 impl<'a> MilestoneFields<'a> {
-    /// Sets the currency as it was read; where that could not be, amounts go with it.
+    /// Sets the currency; if it could not be read, amounts are left out, too.
     pub(crate) fn set_currency(&mut self, read: Option<Given<Cow<'a, str>>>, ignored: &mut Ignored) {
         match read {
             Some(currency) => self.currency = currency,
@@ -82,7 +82,7 @@ impl<'a> MilestoneFields<'a> {
         }
     }
 
-    /// Leaves out amounts whose currency cannot be read: money is never guessed.
+    /// Leaves out amounts without a readable currency: money is never guessed.
     fn leave_out_amounts(&mut self, ignored: &mut Ignored) {
         let value = std::mem::take(&mut self.value);
         if self.refund.take().is_some() || matches!(value, Given::Is(_)) {
@@ -90,8 +90,8 @@ impl<'a> MilestoneFields<'a> {
         }
     }
 
-    /// Makes plain what people write: `30万`, `RMB`, `万元`. A currency that an amount names holds where no other is given; amounts that
-    /// contradict their currency are left out with it.
+    /// Converts what people write to plain numbers: `30万`, `RMB`, `万元`. A currency in an amount counts if no other is given. Amounts that
+    /// contradict their currency are left out together with it.
     fn make_money_plain(&mut self, default: Currency, ignored: &mut Ignored) {
         let mut unit = match &self.currency {
             Given::Is(text) => {
@@ -145,7 +145,7 @@ impl Rules {
     /// Builds the version.
     ///
     /// # Errors
-    /// When its kind or object is none, or it is one that may not be reported so.
+    /// When its kind or object is invalid, or public events must not report it.
     pub(crate) fn milestone(
         &self,
         fields: MilestoneFields<'_>,
@@ -193,7 +193,7 @@ impl Rules {
         })
     }
 
-    /// Refuses a milestone that public events may not report, and leaves out what they may not say of it.
+    /// Refuses a milestone that public events must not report, and leaves out fields that they must not state.
     fn check_public(
         &self,
         receipt: &Receipt,
@@ -236,10 +236,10 @@ impl Rules {
         Ok((kind, self.object(object_id)?))
     }
 
-    /// What a retraction takes an event back of; of those whom it names where it says neither.
+    /// The part of a retraction that says where the event is: at a milestone or an object; at the identifiers named if it states neither.
     ///
     /// # Errors
-    /// When there is no such kind, or an object that cannot be one.
+    /// When there is no such kind, or the object's id is invalid.
     pub(crate) fn retract(&self, milestone: &str, object_id: Cow<'_, str>) -> Result<Retract, Rejection> {
         if !milestone.is_empty() {
             let (kind, object_id) = self.reached(milestone, object_id)?;
@@ -251,10 +251,10 @@ impl Rules {
         Ok(Retract { object_id: self.object(object_id)?.into_owned(), ..Retract::default() })
     }
 
-    /// The id of an object as it is known everywhere.
+    /// The id of an object in its canonical form.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is invalid.
     pub(crate) fn object<'a>(&self, object_id: Cow<'a, str>) -> Result<Cow<'a, str>, Rejection> {
         if object_id.is_empty() || self.identifiers.is_blocked(&object_id) {
             let detail = "the id of the object, a deal or a lead, is needed";
@@ -271,7 +271,7 @@ impl Rules {
     }
 }
 
-/// The digits of an amount: of a text, or of a JSON number as it was written. A null clears it, a blank text says nothing.
+/// An amount as text: from a text, or from a JSON number as written. Null clears it, blank is the same as absent.
 pub(crate) fn amount<'a>(raw: &'a RawValue, field: &'static str) -> Result<Given<Cow<'a, str>>, Rejection> {
     let text = raw.get();
     match serde_json::from_str::<Scalar<'_>>(text).map_err(|error| json_rejection(&error))? {
@@ -282,7 +282,7 @@ pub(crate) fn amount<'a>(raw: &'a RawValue, field: &'static str) -> Result<Given
     }
 }
 
-/// The same of a field; where it cannot be read it says nothing.
+/// The same for a field; an unreadable one is noted, and counts as absent.
 pub(crate) fn amount_in<'a>(raw: Raw<'a>, field: &'static str, ignored: &mut Ignored) -> Given<Cow<'a, str>> {
     match ignored.read(raw.get(field)).flatten() {
         Some(raw) => ignored.read(amount(raw, field)).unwrap_or_default(),

@@ -32,7 +32,7 @@ pub fn currency(code: &str) -> Result<Currency, Rejection> {
     found.ok_or_else(|| Rejection::new(reason::CURRENCY_UNKNOWN, "currency", "not an ISO 4217 code such as CNY, USD or EUR"))
 }
 
-/// The amount in major units, in whatever currency: `300000.00`, `1.2E7`, `-5`.
+/// The amount in major units of any currency: `300000.00`, `1.2E7`, `-5`.
 ///
 /// # Errors
 /// [`reason::VALUE_INVALID`] when the text is not a plain decimal number below 10^15.
@@ -43,7 +43,7 @@ pub fn decimal(amount: &str, field: &'static str) -> Result<Decimal, Rejection> 
     })
 }
 
-/// The amount in minor units, halves away from zero: `300000.00` in CNY is 30000000, and what is given back takes as much away.
+/// The amount in minor units, halves rounded away from zero: `300000.00` in CNY is 30000000. So a refund is rounded like the amount.
 ///
 /// # Errors
 /// [`reason::VALUE_INVALID`] when the text is not a plain decimal number below 10^15.

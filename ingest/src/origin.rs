@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use crate::channel::Channels;
 use crate::landing::{self, known};
 
-/// Parameters that name people, in lower case.
+/// Names of parameters with personal data, in lower case.
 const PERSONAL: [&str; 20] = [
     "email",
     "e-mail",
@@ -33,10 +33,10 @@ const PERSONAL: [&str; 20] = [
     "external_userid",
 ];
 
-/// What stands between the parts of a URL, however they were glued together.
+/// Separators between the parts of a URL, however they were glued together.
 const SEPARATORS: [char; 4] = ['?', '&', ';', '#'];
 
-/// The URL without what names people, unless it is the value of a parameter that a rule knows.
+/// The URL without personal data, except in the values of parameters that rules know.
 pub(crate) fn url<'a>(url: Cow<'a, str>, channels: &Channels) -> Cow<'a, str> {
     let names_people = |part: &str| {
         let (name, value) = part.split_once('=').unwrap_or(("", part));
@@ -62,14 +62,14 @@ pub(crate) fn url<'a>(url: Cow<'a, str>, channels: &Channels) -> Cow<'a, str> {
     Cow::Owned(kept)
 }
 
-/// The site of a referrer: no rule looks at more.
+/// The site of a referrer: the rules use nothing else of it.
 pub(crate) fn referrer(referrer: &str) -> String {
     let scheme = referrer.split_once("://").map_or("", |(scheme, _)| scheme);
     landing::host(referrer)
         .map_or(String::new(), |host| if scheme.is_empty() { format!("//{host}") } else { format!("{scheme}://{host}") })
 }
 
-/// Scheme, host and path, without the user and without parts of the path that are addresses.
+/// Scheme, host and path, without the user and without email addresses in the path.
 fn page_of(page: &str) -> String {
     let (scheme, rest) = page.split_once("://").map_or(("", page), |(scheme, rest)| (scheme, rest));
     let mut kept = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
@@ -85,9 +85,9 @@ fn page_of(page: &str) -> String {
     kept
 }
 
-/// Whether a text has an email address in it, encoded or not.
+/// Whether a text contains an email address, encoded or not.
 fn has_address(text: &str) -> bool {
-    // Most have neither of these.
+    // Most texts have neither of these characters.
     let marked = text.bytes().any(|byte| byte == b'@' || byte == b'%');
     marked && (text.contains('@') || text.contains("%40") || text.contains("%2540"))
 }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_named_and_what_rules_know_stays() {
+    fn an_origin_keeps_no_personal_data_and_what_the_rules_need() {
         let channels = Channels::new(&[], &[], None).unwrap();
         for (given, kept) in [
             ("https://a.example/p?utm_source=x&gclid=1#top", "https://a.example/p?utm_source=x&gclid=1#top"),
@@ -106,7 +106,7 @@ mod tests {
             ("https://a.example/?Tel=13800001111&x=1", "https://a.example/?&x=1"),
             ("https://anna:secret@a.example/u/anna@b.example/p?x=1", "https://a.example/u//p?x=1"),
             ("https://a.example/#!/sign?mail=1&b=%2540", "https://a.example/#!/sign?&"),
-            // A touch has a field for it, which says the same.
+            // The touch has a field with the same value anyway.
             ("https://a.example/?utm_campaign=anna@b.example", "https://a.example/?utm_campaign=anna@b.example"),
             ("", ""),
         ] {

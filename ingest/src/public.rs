@@ -11,22 +11,22 @@ use crate::ignored::Ignored;
 use crate::reason;
 use crate::receipt::Receipt;
 
-/// What public events may say, compiled.
+/// What public events may state, compiled.
 #[derive(Debug)]
 pub(crate) struct PublicRules {
-    /// Kinds of milestones that they report.
+    /// Kinds of milestones that they may report.
     pub(crate) milestones: BTreeSet<String>,
-    /// Of these also value and currency, and that one is withdrawn.
+    /// Of these, the kinds whose value, currency and withdrawal they may state, too.
     pub(crate) values: BTreeSet<String>,
-    /// How far before their receipt they may lie, milliseconds.
+    /// How far before their receipt they may have happened, milliseconds.
     pub(crate) age_ms_max: i64,
 }
 
-/// The kinds of people's identifiers that are records of a CRM.
+/// The kinds of person identifiers that are CRM records.
 const CRM_RECORDS: [&str; 2] = ["crm_contact", "crm_lead"];
 
 impl PublicRules {
-    /// Leaves out whom a public event may not name.
+    /// Leaves out identifiers that a public event must not name.
     pub(crate) fn restrict(&self, receipt: &Receipt, named: &mut Sorted, ignored: &mut Ignored) {
         if !receipt.is_public() {
             return;
@@ -42,7 +42,7 @@ impl PublicRules {
         }
     }
 
-    /// Refuses a time that lies too far before the receipt of a public event.
+    /// Refuses a public event that happened too long before its receipt.
     ///
     /// # Errors
     /// [`reason::TIMESTAMP_TOO_OLD`].
@@ -60,13 +60,13 @@ impl PublicRules {
     }
 }
 
-/// The rejection of what only trusted sources say.
+/// The rejection of what only trusted sources may state.
 pub(crate) fn refused(field: &'static str, what: &str) -> Rejection {
     let detail = format!("with a public write key no {what}; send it with a server's key, or from a trusted source");
     Rejection::new(reason::PUBLIC_REFUSED, field, detail)
 }
 
-/// Refuses what a public event may not say, where it says something of the kind.
+/// Refuses what a public event must not state, if `what` names something.
 ///
 /// # Errors
 /// [`reason::PUBLIC_REFUSED`].

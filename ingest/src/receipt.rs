@@ -5,22 +5,22 @@ use tributary_proto::{Event, Source};
 
 use crate::scalar::Scalar;
 
-/// The field in which a record carries its trust. The collector writes it, and takes out what it was sent under this name.
+/// The field with a record's trust. The collector writes it, and removes any such field that it was sent.
 pub const TRUST_FIELD: &str = "_trust";
 
-/// Who could have sent something.
+/// Who could have sent a record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trust {
-    /// Anybody: through a write key that stands in a page, a pixel, or a browser's landing hit.
+    /// Anybody: through a write key in web pages, a pixel, or a browser's landing hit.
     Public,
-    /// Only who has a secret: servers, signed webhooks, imports, producers of the log.
+    /// Only holders of a secret: servers, signed webhooks, imports, producers on the log.
     #[default]
     Trusted,
 }
 
 impl Trust {
-    /// As records say it.
+    /// The value in records.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Public => "public",
@@ -29,29 +29,29 @@ impl Trust {
     }
 }
 
-/// How a record came in.
+/// How a record was received.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Receipt {
     pub(crate) source: Source,
-    /// Milliseconds since 1970-01-01 UTC; `None` where it is not known.
+    /// Milliseconds since 1970-01-01 UTC; `None` if unknown.
     pub(crate) received_ms: Option<i64>,
     pub(crate) trust: Trust,
-    /// Whether an envelope was around the record: what stands inside says nothing of its trust.
+    /// Whether the record is inside an envelope: then its own trust field does not count.
     enveloped: bool,
 }
 
 impl Receipt {
-    /// Of a record without a mark.
+    /// For a record without a trust field of its own.
     pub(crate) fn new(source: Source, received_ms: Option<i64>, trust: Trust) -> Self {
         Self { source, received_ms, trust, enveloped: false }
     }
 
-    /// With the time of receipt that the record itself has, where it has one.
+    /// With the record's own time of receipt, if it has one.
     pub(crate) fn at(self, own_ms: Option<i64>) -> Self {
         Self { received_ms: own_ms.or(self.received_ms), ..self }
     }
 
-    /// With the trust that the record itself has, where it has one; what cannot be read is no trust.
+    /// With the record's own trust, if it has one; an unreadable one counts as public.
     pub(crate) fn marked(self, mark: &Scalar<'_>) -> Self {
         let trust = match mark {
             _ if self.enveloped => self.trust,
@@ -71,8 +71,7 @@ impl Receipt {
         self.trust == Trust::Public
     }
 
-    /// An event that says nothing yet. When it was received is in a public one alone: what a trusted sender sends again is the same event, to
-    /// the byte.
+    /// An event without content. Only a public one gets the time of receipt: so a trusted event that is sent again has the same bytes.
     pub(crate) fn event(&self, event_id: String, time_ms: i64) -> Event {
         let public = self.is_public();
         let received_ms = self.received_ms.filter(|_| public).unwrap_or_default();
@@ -80,22 +79,22 @@ impl Receipt {
     }
 }
 
-/// `[ingest.trust]`: who could have written to a raw topic what carries no mark.
+/// `[ingest.trust]`: the trust of records without a trust field, by raw topic.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrustSettings {
-    /// Of `sdk`.
+    /// For `sdk`.
     pub sdk: Trust,
-    /// Of `utm`.
+    /// For `utm`.
     pub utm: Trust,
-    /// Of `webhook`.
+    /// For `webhook`.
     pub webhook: Trust,
-    /// Of `offline`.
+    /// For `offline`.
     pub offline: Trust,
 }
 
 impl TrustSettings {
-    /// Of a raw input.
+    /// For a raw input.
     pub(crate) fn of(&self, source: Source) -> Trust {
         match source {
             Source::Sdk => self.sdk,

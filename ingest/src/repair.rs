@@ -3,11 +3,11 @@
 
 use std::borrow::Cow;
 
-/// Stands where a character could not be read: a code point that no text has. A field that contains it is not used.
+/// Replaces a character that could not be read: a code point that no text uses. A field that contains it is not used.
 pub(crate) const UNREADABLE: char = '\u{fdd0}';
 const UNREADABLE_ESCAPE: &str = "\\ufdd0";
 
-/// Whether a text has a character that could not be read.
+/// Whether a text contains a character that could not be read.
 pub(crate) fn is_unreadable(text: &str) -> bool {
     !text.is_ascii() && text.contains(UNREADABLE)
 }
@@ -32,7 +32,7 @@ pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The JSON with each half of a surrogate pair (`\ud83d` alone) made [`UNREADABLE`]: libraries cut texts in the middle of an emoji.
+/// Replaces each half of a surrogate pair (`\ud83d` alone) in JSON by [`UNREADABLE`]: some libraries cut texts in the middle of an emoji.
 pub(crate) fn surrogates(json: Cow<'_, str>) -> Cow<'_, str> {
     if !json.contains("\\ud") && !json.contains("\\uD") {
         return json;
@@ -42,7 +42,7 @@ pub(crate) fn surrogates(json: Cow<'_, str>) -> Cow<'_, str> {
     while let Some(found) = json.get(at..).and_then(|rest| rest.find('\\')) {
         let escape = at + found;
         let (length, lone) = match unit(&json, escape) {
-            // Any other escape: the character behind the backslash is not the beginning of one.
+            // Any other escape has two characters; the second one does not begin another escape.
             None => (2, false),
             Some(0xd800..=0xdbff) => match unit(&json, escape + 6) {
                 Some(0xdc00..=0xdfff) => (12, false),
@@ -65,13 +65,13 @@ pub(crate) fn surrogates(json: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The code unit that is escaped at a place.
+/// The escaped code unit at a position.
 fn unit(json: &str, at: usize) -> Option<u32> {
     let digits = json.get(at..at.checked_add(6)?)?.strip_prefix("\\u")?;
     u32::from_str_radix(digits, 16).ok()
 }
 
-/// The JSON with each number that a double cannot hold (`1e999`) made an empty object; `None` where there is none.
+/// Replaces each number that a double cannot represent (`1e999`) by an empty object; `None` if there is none.
 pub(crate) fn numbers(json: &str) -> Option<String> {
     let mut out = String::new();
     let (mut copied, mut at) = (0, 0);
@@ -100,7 +100,7 @@ pub(crate) fn numbers(json: &str) -> Option<String> {
     Some(out)
 }
 
-/// The JSON with each value that is nested deeper than `max` levels made a text that cannot be read. What is never closed stays so.
+/// Replaces each value nested deeper than `max` levels by an unreadable text. Brackets that are never closed stay so.
 pub(crate) fn cut(json: &str, max: usize) -> String {
     let mut out = String::with_capacity(json.len());
     let (mut copied, mut at, mut depth) = (0, 0, 0usize);
@@ -134,7 +134,7 @@ pub(crate) fn cut(json: &str, max: usize) -> String {
     out
 }
 
-/// The place behind the string that begins at `at`.
+/// The position after the string that begins at `at`.
 fn end_of_string(bytes: &[u8], at: usize) -> usize {
     let mut at = at + 1;
     while let Some(byte) = bytes.get(at) {

@@ -16,7 +16,7 @@ use crate::time::Times;
 use crate::touch::TouchRules;
 use crate::webhook::rules::WebhookRules;
 
-/// What the settings say, compiled.
+/// The settings, compiled.
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) identifiers: IdentifierRules,
@@ -34,7 +34,7 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// Refuses a time too far after the receive time, and of public events also one too far before it.
+    /// Refuses a time too far after the receive time; for public events also one too far before it.
     ///
     /// # Errors
     /// [`TIMESTAMP_FUTURE`](crate::reason::TIMESTAMP_FUTURE), [`TIMESTAMP_TOO_OLD`](crate::reason::TIMESTAMP_TOO_OLD).
@@ -44,7 +44,7 @@ impl Rules {
     }
 }
 
-/// What a `track` event of a name means.
+/// The meaning of a `track` event with some name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Meaning {
     Touch,

@@ -12,7 +12,7 @@ use crate::normalise::text::clean;
 use crate::reason::{self, Reason};
 use crate::repair::is_unreadable;
 
-/// A JSON value that is expected to be text, borrowed from the record where it has no escapes.
+/// A JSON value that should be text, borrowed from the record if it has no escapes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) enum Scalar<'a> {
     /// Absent or null.
@@ -21,19 +21,19 @@ pub(crate) enum Scalar<'a> {
     Text(Cow<'a, str>),
     Integer(i64),
     Bool(bool),
-    /// A number with a fraction or exponent, or too large to be exact: as an id it has been mangled already.
+    /// A number with a fraction or an exponent, or too large to be exact: as an id it is damaged already.
     Inexact,
     /// An object or array.
     Nested,
-    /// The field stands twice: nobody knows which is meant.
+    /// The field occurs twice: it is unclear which is meant.
     Twice,
 }
 
 impl<'a> Scalar<'a> {
-    /// Reads a JSON value that was found well-formed before: plain text as it stands.
+    /// Reads a JSON value that is known to be well-formed; plain text is borrowed.
     ///
     /// # Errors
-    /// When it is none of what a scalar may be.
+    /// When it is not a scalar.
     pub(crate) fn of_json(json: &'a str) -> Result<Self, serde_json::Error> {
         let plain = json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).filter(|text| !text.contains('\\'));
         plain.map_or_else(|| serde_json::from_str(json), |text| Ok(Self::Text(Cow::Borrowed(text))))
@@ -58,7 +58,7 @@ impl<'a> Scalar<'a> {
             Self::Inexact | Self::Nested => {
                 return Err(Rejection::new(reason::VALUE_INVALID, field, "expected text, or a whole number"));
             }
-            Self::Twice => return Err(Rejection::new(reason::KEY_DUPLICATE, field, "the field stands twice in its record")),
+            Self::Twice => return Err(Rejection::new(reason::KEY_DUPLICATE, field, "the field occurs twice in its record")),
         };
         if is_unreadable(&text) {
             return Err(half_a_character(reason::VALUE_INVALID, field));
@@ -70,18 +70,18 @@ impl<'a> Scalar<'a> {
     }
 }
 
-/// A flag as JSON or a spreadsheet writes it; absent is false.
+/// A flag as JSON or spreadsheets write it; absent is false.
 ///
 /// # Errors
-/// [`reason::VALUE_INVALID`] when it is no flag.
+/// [`reason::VALUE_INVALID`] when it is not a flag.
 pub(crate) fn flag(value: Scalar<'_>, field: &'static str) -> Result<bool, Rejection> {
     said_flag(value, field).map(|said| said == Some(true))
 }
 
-/// The same where it makes a difference whether it is said: `None` where it is absent or blank.
+/// The same, but `None` if it is absent or blank, where that makes a difference.
 ///
 /// # Errors
-/// [`reason::VALUE_INVALID`] when it is no flag.
+/// [`reason::VALUE_INVALID`] when it is not a flag.
 pub(crate) fn said_flag(value: Scalar<'_>, field: &'static str) -> Result<Option<bool>, Rejection> {
     let text: Cow<'_, str> = match value.text(field)? {
         None => return Ok(None),
@@ -94,7 +94,7 @@ pub(crate) fn said_flag(value: Scalar<'_>, field: &'static str) -> Result<Option
     }
 }
 
-/// The rejection of a text of which a part could not be read.
+/// The rejection of a text with an unreadable character.
 pub(crate) fn half_a_character(reason: Reason, field: &str) -> Rejection {
     Rejection::new(
         reason,
@@ -108,16 +108,16 @@ pub(crate) fn field_too_large(field: &str, bytes: usize) -> Rejection {
     Rejection::new(reason::FIELD_TOO_LARGE, field, format!("the field has {bytes} bytes, at most {FIELD_BYTES_MAX} are read"))
 }
 
-/// What a JSON error means, without the text that it found.
+/// The rejection for a JSON error, without the text that it found.
 pub(crate) fn json_rejection(error: &serde_json::Error) -> Rejection {
     let at = format!("at line {}, column {}", error.line(), error.column());
     if !error.is_data() {
         return Rejection::new(reason::JSON_MALFORMED, "", format!("the JSON is malformed {at}"));
     }
-    // serde names a repeated field of ours, never a value: "duplicate field `userId` at line ...".
+    // serde's message contains the name of a repeated field of ours, never a value: "duplicate field `userId` at line ...".
     let text = error.to_string();
     if let Some(field) = text.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next()) {
-        return Rejection::new(reason::KEY_DUPLICATE, field, format!("the field stands twice, again {at}"));
+        return Rejection::new(reason::KEY_DUPLICATE, field, format!("the field occurs twice, again {at}"));
     }
     Rejection::new(reason::VALUE_INVALID, "", format!("a field has the wrong JSON type {at}"))
 }

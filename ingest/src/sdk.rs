@@ -29,7 +29,7 @@ use crate::touch::TouchFields;
 use crate::traits::RawTraits;
 use crate::{native, public, reason, tolerant};
 
-/// Fields that are not part of a message's content: its id, and what changes when it is sent again.
+/// Fields that are not part of a message's content: its id, and those that change when it is sent again.
 const NOT_CONTENT: [&str; 4] = ["messageId", "sentAt", "receivedAt", TRUST_FIELD];
 
 /// Decodes one message; a record without `type` is a native one.
@@ -75,7 +75,7 @@ pub(crate) fn decode(rules: &Rules, text: &str, receipt: Receipt, out: &mut Deco
     Ok(())
 }
 
-/// What the configuration says of a track message's event.
+/// The configured meaning of a track message's event.
 fn meaning<'r>(rules: &'r Rules, kind: Kind, message: &Message<'_>) -> Option<&'r Meaning> {
     match (kind, &message.event) {
         (Kind::Track, Scalar::Text(name)) => {
@@ -87,7 +87,7 @@ fn meaning<'r>(rules: &'r Rules, kind: Kind, message: &Message<'_>) -> Option<&'
     }
 }
 
-/// The objects in a message; empty where they are absent or none.
+/// The objects in a message; empty if absent or not objects.
 struct Parts<'a> {
     traits: RawTraits<'a>,
     context: Context<'a>,
@@ -106,7 +106,8 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Whom the message names. Of `known` events only: whose address others carry is not known.
+    /// The identifiers in the message. `known` says whether the event is configured: only then the address in its properties is the
+    /// sender's own.
     fn who(&mut self, rules: &Rules, kind: Kind, known: bool, message: &Message<'a>, ignored: &mut Ignored) -> Found {
         let form = if known {
             [std::mem::take(&mut self.properties.email), std::mem::take(&mut self.properties.phone)]
@@ -124,7 +125,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What all events of a message have in common.
+/// What all events of a message share.
 struct Head {
     receipt: Receipt,
     event_id: String,
@@ -144,7 +145,7 @@ impl Head {
     }
 }
 
-/// What a message says, while it becomes an event.
+/// A message while it is turned into an event.
 struct Said<'r, 'a> {
     rules: &'r Rules,
     head: Head,
@@ -153,13 +154,13 @@ struct Said<'r, 'a> {
 }
 
 impl<'a> Said<'_, 'a> {
-    /// Takes what all events of the message have in common.
+    /// Takes what all events of the message share.
     fn head(&mut self) -> Head {
         let named = std::mem::take(&mut self.head.named);
         Head { event_id: self.head.event_id.clone(), named, ..self.head }
     }
 
-    /// Traits of the person: the message's own, else those of its context.
+    /// Traits of the person: the message's own; if there are none, those of its context.
     fn person_traits(&mut self) -> Vec<Trait> {
         let mut traits = std::mem::take(&mut self.parts.traits);
         for (name, value) in std::mem::take(&mut self.parts.context_traits).0 {
@@ -170,7 +171,7 @@ impl<'a> Said<'_, 'a> {
         traits.into_traits(&mut self.ignored)
     }
 
-    /// An event of the person; refused where nobody is named.
+    /// An event about the person; refused if nobody is named.
     fn about_person(&mut self, body: Body) -> Result<Event, Rejection> {
         if self.head.named.is_empty() {
             let detail = "a message needs userId, anonymousId or another identifier that is not blocked";
@@ -180,7 +181,7 @@ impl<'a> Said<'_, 'a> {
         Ok(self.head().event(traits, body))
     }
 
-    /// What a message that is no event of interest says of its person; nothing where it names none.
+    /// The identify event of a message that is not configured as an event; `None` if it names nobody.
     fn identity_only(&mut self) -> Option<Event> {
         if self.head.named.people.is_empty() {
             return None;
@@ -189,7 +190,7 @@ impl<'a> Said<'_, 'a> {
         Some(self.head().event(traits, Body::Identify(Identify {})))
     }
 
-    /// A touch or a milestone where the configuration names the event; else what it says of its person.
+    /// A touch or a milestone if the configuration names the event; otherwise an identify event.
     fn track(&mut self, meaning: Option<&Meaning>, name: Scalar<'a>) -> Result<Option<Event>, Rejection> {
         let Some(name) = name.text("event")? else {
             return Err(Rejection::new(reason::FIELD_MISSING, "event", "a track message names its event"));
@@ -209,12 +210,12 @@ impl<'a> Said<'_, 'a> {
         TouchFields { dimensions, ..touched::fields(&mut self.parts, touch_type, &mut self.ignored) }
     }
 
-    /// Those of the properties, and of the context what the properties say nothing of.
+    /// The dimensions of the properties, completed by those of the context.
     fn dimensions(&mut self) -> Dimensions {
         let rules = &self.rules.dimensions;
         let [own, around] = [&mut self.parts.properties.dimensions, &mut self.parts.context.dimensions].map(std::mem::take);
         if rules.is_empty() {
-            // Properties of this name may be anything then: they are not read, and nothing is left out.
+            // Without declared dimensions, properties of this name may mean anything: they are not read.
             return Dimensions::new();
         }
         let mut dimensions = rules.read(RawDimensions::of(around), &mut self.ignored);
@@ -232,7 +233,7 @@ impl<'a> Said<'_, 'a> {
         let currency = ignored.read(currency.text("properties.currency")).map(Given::of);
         let mut fields = MilestoneFields {
             kind: kind.into(),
-            // Without an object each event is one of its own.
+            // Without an object id, each event is an object of its own.
             object_id: object_id.unwrap_or_else(|| self.head.event_id.as_str().into()),
             value: if matches!(value, Given::Is(_)) { value } else { revenue },
             dimensions,
@@ -244,7 +245,7 @@ impl<'a> Said<'_, 'a> {
         Ok(self.head().event(traits, Body::Milestone(version)))
     }
 
-    /// A touch, unless the visitor was on the site already.
+    /// A touch, unless the visitor was already on the site.
     fn page(&mut self, touch_type: &'static str) -> Result<Option<Event>, Rejection> {
         let fields = self.touch_fields(touch_type.into());
         if self.rules.touches.is_own_referrer(&fields.url, &fields.referrer) {
@@ -253,13 +254,13 @@ impl<'a> Said<'_, 'a> {
         self.touch(fields).map(Some)
     }
 
-    /// A touch of whom the message, or a click id in its URL, names.
+    /// A touch of the identifiers that the message, or a click id in its URL, names.
     fn touch(&mut self, fields: TouchFields<'_>) -> Result<Event, Rejection> {
         let touch = tolerant::touch(self.rules, fields, &self.head.receipt, &mut self.head.named, &mut self.ignored)?;
         self.about_person(Body::Touch(touch))
     }
 
-    /// The person belongs to the account; what is said of the account is an event of its own.
+    /// The person belongs to the account. Statements about the account become an event of their own.
     fn group(&mut self, out: &mut Decoded) -> Result<Event, Rejection> {
         if self.head.named.accounts.is_empty() {
             let missing = "a group message needs groupId: it says only who is there";

@@ -8,11 +8,11 @@ use crate::channel::{Rule, Site};
 pub use crate::receipt::TrustSettings;
 use crate::webhook::settings::WebhookSettings;
 
-/// Settings of ingest. Compile them with [`Decoder::new`](crate::Decoder::new), which reports all that is wrong with them.
+/// Settings of ingest. Compile them with [`Decoder::new`](crate::Decoder::new), which reports all errors together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// IANA zone of times that name none, such as those of imported files.
+    /// IANA zone of times without one, for example in imported files.
     pub time_zone: String,
     /// Region of phone numbers without a country code: ISO 3166-1 alpha-2.
     pub phone_region: String,
@@ -20,11 +20,11 @@ pub struct Settings {
     pub currency: String,
     /// Values that are never identifiers, beside the built-in ones (`null`, `anonymous`, ...); compared without case.
     pub blocked_values: Vec<String>,
-    /// The operator's own domains: a visit that comes from them or their subdomains has no referrer.
+    /// The operator's own domains, with their subdomains: they do not count as referrers.
     pub own_sites: Vec<String>,
-    /// Words in user agents of bots, beside the built-in ones; compared without case.
+    /// Words in user agents of bots, in addition to the built-in ones; compared without case.
     pub bot_agents: Vec<String>,
-    /// Traits of people that hold the name of their company: an account of last resort, where nothing else names one. None where empty.
+    /// Traits of people that contain the name of their company: an account of last resort, if no other is named. Empty: none.
     pub company_names: Vec<String>,
     /// Names of `track` events that are touches.
     pub touch_events: Vec<String>,
@@ -34,24 +34,24 @@ pub struct Settings {
     pub wechat_appids: BTreeMap<String, String>,
     /// Names of the operator's own dimensions: `dimensions.NAME` of touches, milestones and spend.
     pub dimensions: Vec<String>,
-    /// How far an event's time may lie after its receive time, hours.
+    /// How far an event's time may be after its receive time, hours.
     pub max_future_skew_hours: u32,
-    /// The trust of records that carry no mark of their own, by raw topic.
+    /// The trust of records without a trust field, by raw topic.
     pub trust: TrustSettings,
-    /// How far before its receipt a public event may lie, hours.
+    /// How far before its receipt a public event may have happened, hours.
     pub public_age_hours: u32,
-    /// Kinds of milestones that public events may report, beside those of `milestone_events`.
+    /// Kinds of milestones that public events may report, in addition to those of `milestone_events`.
     pub public_milestones: Vec<String>,
-    /// Kinds of milestones of which public events may also tell the value, the currency and a withdrawal.
+    /// Kinds of milestones whose value, currency and withdrawal public events may state, too.
     pub public_values: Vec<String>,
-    /// A file of channel rules, sites, parameters and click ids that come before the built-in ones; its form is that of
-    /// `ingest/rules/channels.toml`. None where empty.
+    /// A file of channel rules, sites, parameters and click ids that come before the built-in ones, in the form of
+    /// `ingest/rules/channels.toml`. Empty: none.
     pub channels_file: String,
     /// Channel rules that come before those of the file.
     pub channel_rules: Vec<Rule>,
     /// Sites that come before those of the file.
     pub sites: Vec<Site>,
-    /// What pushes of providers mean.
+    /// The meaning of webhook pushes.
     pub webhook: WebhookSettings,
 }
 

@@ -15,14 +15,14 @@ use crate::decoder::Decoder;
 use crate::touch::input_name;
 use crate::{metrics, reason};
 
-/// What the stage reads; it keeps nothing.
+/// The topics that the stage reads; it has no state.
 pub const LOG: StageLog = StageLog { stage: "ingest", inputs: &Topic::RAW, changelog: None };
 
-/// Ingest of one partition. It keeps no state: all that it knows is in the [`Decoder`] that all instances share.
+/// The ingest stage of one partition. It has no state; the [`Decoder`] is shared by all instances.
 #[derive(Debug)]
 pub struct IngestStage {
     decoder: Arc<Decoder>,
-    /// Used again for every record.
+    /// Reused for every record.
     decoded: Decoded,
 }
 
@@ -66,8 +66,8 @@ impl IngestStage {
     }
 }
 
-/// The actor that receives an event: a milestone version's milestone, the object whose contacts it tells, else the primary identifier, else the
-/// first account identifier. What is taken back goes where it went, and a record that was deleted to what it has said.
+/// The actor that gets an event: a version's milestone; the object whose contacts it states; else the primary identifier; else the first
+/// account identifier. A retraction goes where the retracted event went; the deletion of a record to the record.
 fn key(event: &Event) -> Vec<u8> {
     match &event.body {
         Some(Body::Milestone(version)) => version.milestone_id.clone().into_bytes(),
@@ -82,7 +82,7 @@ fn key(event: &Event) -> Vec<u8> {
     }
 }
 
-/// Decodes a record of a raw topic as the stage does, and adds its events to `decoded`; returns which source it is of.
+/// Decodes a record of a raw topic as the stage does, and adds its events to `decoded`; returns its source.
 ///
 /// # Errors
 /// When the record as a whole is refused.
@@ -100,7 +100,7 @@ pub fn decode_record(
         Topic::Offline => Source::Offline,
         _ => return Err(Rejection::new(reason::KIND_UNKNOWN, "", "this topic is not a raw input of ingest")),
     };
-    // A record without a timestamp has -1 (Kafka) or 0: no receive time is known.
+    // A record without a timestamp has -1 (Kafka) or 0: the receive time is unknown.
     let received_ms = (timestamp_ms > 0).then_some(timestamp_ms);
     decoder.decode(source, value, received_ms, decoded)?;
     Ok(source)

@@ -14,32 +14,32 @@ use crate::reason;
 use crate::scalar::{Scalar, json_rejection};
 use written::Written;
 
-/// A sender's clock that is off by no more than this is believed, in milliseconds. Libraries write `sentAt` anew when they send a message
-/// again: correcting its time by what the network took would give one event two times, and make two of it.
+/// Largest error of a sender's clock that is not corrected, milliseconds. Libraries write a new `sentAt` when they send a message again.
+/// Correcting for the delay of the network would give its copies different times, and so make two events of one.
 pub const CLOCK_SKEW_MS_MAX: u64 = 5 * 60 * 1_000;
 
-/// When something happened of which only the day is known.
+/// The time of day for something of which only the day is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OfDay {
     /// At its beginning.
     Begin,
     /// At noon: a touch.
     Noon,
-    /// At its last millisecond: a milestone, for what happened that day came before it.
+    /// At its last millisecond: a milestone, so that touches of that day come before it.
     End,
 }
 
-/// How times are read and how far they may run ahead.
+/// How times are read, and how far in the future they may be.
 #[derive(Debug)]
 pub(crate) struct Times {
-    /// The zone of times that name none.
+    /// The zone of times without one.
     pub(crate) zone: TimeZone,
-    /// How far an event's time may lie after its receive time.
+    /// How far an event's time may be after its receive time, milliseconds.
     pub(crate) future_ms_max: i64,
 }
 
 impl Times {
-    /// Reads a time, in the configured zone where it names none; a day is its beginning.
+    /// Reads a time, in the configured zone if it has none; a day stands for its beginning.
     ///
     /// # Errors
     /// [`reason::TIMESTAMP_INVALID`].
@@ -47,7 +47,7 @@ impl Times {
         self.read_of_day(text, field, OfDay::Begin)
     }
 
-    /// Reads a time, and of a day what is meant by it.
+    /// Reads a time; `of_day` says what a day stands for.
     ///
     /// # Errors
     /// [`reason::TIMESTAMP_INVALID`].
@@ -58,7 +58,7 @@ impl Times {
     /// Reads a field that is a time; `None` when absent or blank.
     ///
     /// # Errors
-    /// [`reason::TIMESTAMP_INVALID`] when it is none, and those of its text.
+    /// [`reason::TIMESTAMP_INVALID`] when it is not a time, and the errors of [`Scalar::text`].
     pub(crate) fn of_json(&self, raw: Raw<'_>, field: &'static str, of_day: OfDay) -> Result<Option<i64>, Rejection> {
         let Some(raw) = raw.get(field)? else { return Ok(None) };
         let value = Scalar::of_json(raw.get()).map_err(|error| json_rejection(&error))?;
@@ -70,7 +70,7 @@ impl Times {
         }
     }
 
-    /// Refuses a time too far after the receive time; without a receive time there is nothing to compare with.
+    /// Refuses a time too far after the receive time. Without a receive time nothing is checked.
     ///
     /// # Errors
     /// [`reason::TIMESTAMP_FUTURE`].
@@ -111,7 +111,7 @@ impl Times {
     }
 }
 
-/// Why a text is no time.
+/// Why a text is not a time.
 fn unclear(text: &str, field: &str) -> Rejection {
     if written::begins_with_day_or_month(narrow(text).trim()) {
         let detail =
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn who_writes_the_year_last_is_told_to_write_it_first() {
+    fn a_date_with_the_year_last_is_refused_with_advice() {
         for text in ["03/01/2026", "3/1/2026 10:00", "03-01-2026", "3.1.26", "13/01/2026", "０３/０１/２０２６"] {
             let why = times().read(text, "timestamp").unwrap_err();
             assert_eq!(why.reason, reason::TIMESTAMP_INVALID);

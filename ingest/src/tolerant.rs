@@ -17,7 +17,7 @@ use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 use crate::touch::TouchFields;
 
-/// The id of an event: the sender's, its hash where it is too long, else the hash of the record's content.
+/// The id of an event: the sender's; its hash if it is too long; else the hash of the record's content.
 ///
 /// # Errors
 /// When the record is not well-formed JSON.
@@ -39,7 +39,7 @@ pub(crate) fn event_id(
     }
 }
 
-/// The id of the CRM record that something reports; what cannot be one is left out.
+/// The id of the CRM record that is reported; an invalid one is left out.
 pub(crate) fn record_id(given: Scalar<'_>, rules: &Rules, ignored: &mut Ignored) -> Option<String> {
     let id = ignored.read(given.text(RECORD_FIELD)).flatten().filter(|id| !rules.identifiers.is_blocked(id))?;
     if id.len() > ID_BYTES_MAX {
@@ -50,10 +50,10 @@ pub(crate) fn record_id(given: Scalar<'_>, rules: &Rules, ignored: &mut Ignored)
     Some(id.into_owned())
 }
 
-/// Builds a touch of those who are `named`; of a URL over the limits what cannot be used is left out.
+/// Builds a touch of the identifiers in `named`. If a URL exceeds limits, what cannot be used of it is left out.
 ///
 /// # Errors
-/// None but those of limits that other fields may come to have.
+/// None at present; limits of other fields may be added.
 pub(crate) fn touch(
     rules: &Rules,
     fields: TouchFields<'_>,
@@ -74,7 +74,7 @@ pub(crate) fn touch(
     rules.touches.touch(fields, receipt, &rules.identifiers, named)
 }
 
-/// Whether a user agent is a bot's; nobody's is not.
+/// Whether a user agent is a bot's; a missing one is not.
 pub(crate) fn is_bot(rules: &Rules, agent: Scalar<'_>, field: &'static str, ignored: &mut Ignored) -> bool {
     ignored.read(agent.text(field)).flatten().is_some_and(|agent| rules.bots.is_bot(&agent))
 }

@@ -16,7 +16,7 @@ use crate::normalise::text::has_no_value;
 use crate::origin;
 use crate::receipt::Receipt;
 
-/// What a sender says of a touch; fields are empty where it says nothing.
+/// The fields of a touch as a sender gives them; empty if missing.
 #[derive(Debug, Default)]
 pub(crate) struct TouchFields<'a> {
     pub(crate) channel: Cow<'a, str>,
@@ -31,49 +31,49 @@ pub(crate) struct TouchFields<'a> {
     pub(crate) dimensions: Dimensions,
 }
 
-/// Where the source of a touch is from.
+/// How the source of a touch was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SourceFrom {
-    /// It is not known.
+    /// There is no source.
     Nothing,
-    /// The sender names it.
+    /// From a field of the sender.
     Sender,
-    /// A parameter of the URL names it.
+    /// From a parameter of the URL.
     Parameters,
-    /// A click id in the URL proves it.
+    /// From a click id in the URL.
     ClickId,
-    /// The referrer is it.
+    /// From the referrer.
     Referrer,
 }
 
-/// The rules for channels, and which sites are the operator's own.
+/// The channel rules, and the operator's own sites.
 #[derive(Debug)]
 pub(crate) struct TouchRules {
     pub(crate) channels: Channels,
-    /// Domains in lower case, whose subdomains are own too.
+    /// Domains in lower case; their subdomains are own sites, too.
     pub(crate) own_sites: Vec<String>,
-    /// Whether click ids of landing URLs are identifiers.
+    /// Whether click ids in landing URLs are identifiers.
     pub(crate) click_ids: bool,
-    /// Names all that decides a channel: see [`Origin`].
+    /// The version of everything that decides a channel: see [`Origin`].
     pub(crate) digest: u32,
 }
 
 /// The bits of [`Origin::found`], in the order of its documentation.
 const FOUND: [u32; 6] = [1, 2, 4, 8, 16, 32];
 
-/// What was filled in of a touch's fields.
+/// Which of a touch's fields were filled in.
 pub(crate) struct Filled {
-    /// Where the source is from.
+    /// How the source was found.
     pub(crate) from: SourceFrom,
-    /// Which fields the sender did not give, as in [`Origin::found`].
+    /// The fields that the sender did not give, as in [`Origin::found`].
     found: u32,
 }
 
 impl TouchRules {
-    /// Builds the touch of those who are `named`, to whom its click ids are added.
+    /// Builds the touch of the identifiers in `named`, to which its click ids are added.
     ///
     /// # Errors
-    /// When a URL breaks a limit.
+    /// When a URL exceeds a limit.
     pub(crate) fn touch(
         &self,
         fields: TouchFields<'_>,
@@ -82,7 +82,7 @@ impl TouchRules {
         named: &mut Sorted,
     ) -> Result<Touch, Rejection> {
         let (mut fields, mut seen) = (fields, Vec::new());
-        // A click id is not more than a cookie: it does not make a visitor identified.
+        // A click id identifies a visitor no better than a cookie, so this comes first.
         let identified = named.identified();
         let (names_source, found) = self.name_channel(&mut fields, receipt.source, self.click_ids.then_some(&mut seen))?;
         click_ids::name(&seen, kinds, named);
@@ -112,7 +112,7 @@ impl TouchRules {
         })
     }
 
-    /// A touch as these rules name its channel, given what it was found in by others.
+    /// The touch as these rules classify it, from the input of its original classification.
     pub(crate) fn reclassified(&self, touch: &Touch, origin: &Origin) -> Touch {
         let [channel, source, medium, campaign, content, term] = FOUND.map(|bit| origin.found & bit == 0);
         let given = |given: bool, value: &'_ str| if given { Cow::Owned(value.to_owned()) } else { Cow::Borrowed("") };
@@ -129,14 +129,14 @@ impl TouchRules {
             dimensions: Dimensions::new(),
         };
         let input = Source::try_from(origin.input).unwrap_or_default();
-        // No URL is kept that is over the limits.
+        // Stored URLs are within the limits, so this does not happen.
         let Ok((names_source, _)) = self.name_channel(&mut fields, input, None) else { return touch.clone() };
         let [channel, source, medium, campaign, content, term] =
             [fields.channel, fields.source, fields.medium, fields.campaign, fields.content, fields.term].map(Cow::into_owned);
         Touch { channel, source, medium, campaign, content, term, names_source, ..touch.clone() }
     }
 
-    /// Fills what the sender does not say, the channel included; returns whether the touch names its source, and [`Origin::found`].
+    /// Fills in missing fields, including the channel; returns whether the touch names its source, and [`Origin::found`].
     fn name_channel(
         &self,
         fields: &mut TouchFields<'_>,
@@ -152,7 +152,7 @@ impl TouchRules {
         Ok((fields.channel != DIRECT && (said || (from != SourceFrom::Referrer && parameters)), found))
     }
 
-    /// Whether the referrer is the page's own site: the same host or registrable domain, or one that the configuration calls own.
+    /// Whether the referrer is on the page's own site: same host or registrable domain, or configured as own.
     pub(crate) fn is_own_referrer(&self, url: &str, referrer: &str) -> bool {
         let Some(from) = landing::host(referrer) else { return false };
         let own = |own: &String| {
@@ -167,10 +167,10 @@ impl TouchRules {
         from.eq_ignore_ascii_case(to) || same_site(from, to)
     }
 
-    /// Fills what the sender does not say but the channel, and tells what that was; `hear` is told of the parameters found.
+    /// Fills in missing fields except the channel, and returns which; `hear` gets the parameters that were found.
     ///
     /// # Errors
-    /// When a URL breaks a limit.
+    /// When a URL exceeds a limit.
     pub(crate) fn fill(&self, fields: &mut TouchFields<'_>, hear: Option<&mut Vec<Seen>>) -> Result<Filled, Rejection> {
         for said in [&mut fields.source, &mut fields.medium, &mut fields.campaign, &mut fields.content, &mut fields.term] {
             if has_no_value(said) {
@@ -211,7 +211,7 @@ impl TouchRules {
         if !self.is_of_network(id, network, fields) || self.is_outvoted(id, medium, network, fields) {
             return from;
         }
-        // The network's own medium holds where the link names no other; a source the link names is finer than the network.
+        // The network's medium counts if the link names none. A source in the link is more precise than the network.
         if fields.medium.is_empty() {
             fields.medium = Cow::Owned(medium.clone());
         }
@@ -223,8 +223,8 @@ impl TouchRules {
         from
     }
 
-    /// Whether a source that is not the network's says by itself how the visit came: `utm_source=newsletter` is a letter, whatever click
-    /// its link was copied from. Names that say nothing so (`spring`), and sites that also advertise, leave it to the id.
+    /// Whether a source other than the network's overrides the click id: `utm_source=newsletter` is email, although its link was copied
+    /// from an ad. Sources that show no channel (`spring`), and sites that also advertise, do not.
     fn is_outvoted(&self, id: &ClickId, medium: &str, network: &str, fields: &TouchFields<'_>) -> bool {
         let is_network = |source: &str| self.is_same_site(&fields.source, source);
         if fields.source.is_empty()
@@ -240,8 +240,8 @@ impl TouchRules {
         says_how && channel != self.channels.classify(Evidence { medium, ..own })
     }
 
-    /// Whether a click id says anything of a visit: not where the link names a site of somebody else, for links are copied with the ids
-    /// of the click before.
+    /// Whether a click id counts: not if the link names another site as its source, because links are copied together with the click ids in
+    /// them.
     fn is_of_network(&self, id: &ClickId, network: &str, fields: &TouchFields<'_>) -> bool {
         if network.is_empty() {
             return true;
@@ -257,7 +257,7 @@ impl TouchRules {
         !is_of_others || is_network(&fields.source)
     }
 
-    /// The network of a click id: of several that call it the same, the one whose site the visit comes from.
+    /// The network of a click id. If several networks use the same name: the one whose site is the referrer.
     fn network<'i>(&self, id: &'i ClickId, referrer: &str) -> &'i str {
         if id.or_sources.is_empty() {
             return &id.source;
@@ -300,7 +300,7 @@ fn fill<'a>(field: &mut Cow<'a, str>, value: Cow<'a, str>) {
     }
 }
 
-/// What the rules look at.
+/// The input of the channel rules.
 pub(crate) fn evidence<'a>(fields: &'a TouchFields<'_>, input: Source) -> Evidence<'a> {
     Evidence {
         source: &fields.source,

@@ -51,7 +51,7 @@ impl<'a> RawTraits<'a> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, raw)| *raw)
     }
 
-    /// Names that stand twice.
+    /// Names that occur twice.
     pub(crate) fn repeated(&self) -> Vec<String> {
         let mut names: Vec<&str> = self.0.iter().map(|(name, _)| &**name).collect();
         names.sort_unstable();
@@ -61,7 +61,7 @@ impl<'a> RawTraits<'a> {
             .collect()
     }
 
-    /// Leaves out names that stand twice: nobody knows which is meant.
+    /// Leaves out names that occur twice: it is unclear which is meant.
     pub(crate) fn drop_repeated(&mut self, ignored: &mut Ignored) {
         let repeated = self.repeated();
         if !repeated.is_empty() {
@@ -70,10 +70,10 @@ impl<'a> RawTraits<'a> {
         }
     }
 
-    /// The raw value of a name, taken out.
+    /// Takes out the raw value of a name.
     ///
     /// # Errors
-    /// When the name stands twice.
+    /// When the name occurs twice.
     pub(crate) fn take_raw(&mut self, name: &'static str) -> Result<Option<&'a RawValue>, Rejection> {
         let Some(at) = self.0.iter().position(|(known, _)| known == name) else { return Ok(None) };
         let (_, raw) = self.0.swap_remove(at);
@@ -83,16 +83,16 @@ impl<'a> RawTraits<'a> {
         Ok(Some(raw))
     }
 
-    /// The value of a name, taken out.
+    /// Takes out the value of a name.
     ///
     /// # Errors
-    /// When the name stands twice.
+    /// When the name occurs twice.
     pub(crate) fn take(&mut self, name: &'static str) -> Result<Scalar<'a>, Rejection> {
         let Some(raw) = self.take_raw(name)? else { return Ok(Scalar::Null) };
         serde_json::from_str(raw.get()).map_err(|error| json_rejection(&error))
     }
 
-    /// The traits, sorted by name; null and blank ones are left out, and those that cannot be read, which is noted.
+    /// The traits, sorted by name. Null and blank ones are left out; unreadable ones, too, and are noted.
     pub(crate) fn into_traits(self, ignored: &mut Ignored) -> Vec<Trait> {
         let mut out = Vec::with_capacity(self.0.len().min(TRAITS_MAX));
         for (name, raw) in self.0 {
@@ -145,5 +145,5 @@ fn unreadable() -> Rejection {
 }
 
 fn duplicate(field: &str) -> Rejection {
-    Rejection::new(reason::KEY_DUPLICATE, field, "a field stands twice in its record")
+    Rejection::new(reason::KEY_DUPLICATE, field, "a field occurs twice in its record")
 }

@@ -53,7 +53,7 @@ fn accounts(decoded: &Decoded) -> Vec<String> {
 }
 
 #[test]
-fn a_crm_says_that_it_has_deleted_an_account() {
+fn a_crm_deletes_an_account() {
     for (source, record, expected) in [
         (Source::Webhook, webhook("hubspot", notice("company.deletion", json!({}))), vec!["-crm_account:77"]),
         (
@@ -124,7 +124,7 @@ fn a_deletion_names_one_account_of_the_crm() {
 }
 
 #[test]
-fn what_a_company_is_called_names_an_account_where_nothing_else_does() {
+fn a_company_name_names_an_account_where_nothing_else_does() {
     let traits = json!({"company": "Ａ Corp Co., Ltd.", "email": "li@qq.com"});
     let identify = json!({"type": "identify", "userId": "u", "timestamp": "2026-03-01T00:00:00Z", "traits": traits});
     let touch =
@@ -187,7 +187,7 @@ fn a_company_is_no_account_where_another_is_named_or_it_could_do_harm() {
 }
 
 #[test]
-fn an_amendment_says_that_a_milestone_was_not_withdrawn() {
+fn an_amendment_withdraws_a_withdrawal() {
     let record = |more: Value| {
         let mut record =
             json!({"kind": "milestone", "milestone": "mql", "object_id": "1", "timestamp": "2026-03-01", "user_id": "u"});
@@ -220,7 +220,7 @@ fn an_amendment_says_that_a_milestone_was_not_withdrawn() {
 }
 
 #[test]
-fn what_was_given_back_lowers_what_was_spent() {
+fn refunds_lower_the_spend() {
     for (value, minor) in [("-12.50", -1_250), ("(1,200.00)", -120_000), ("0", 0), ("-0.005", -1), ("30", 3_000)] {
         let record = json!({"kind": "spend", "day": "2026-03-01", "source": "google", "medium": "cpc", "value": value});
         let decoded = decode(Source::Offline, &record, &[]);

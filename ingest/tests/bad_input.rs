@@ -44,7 +44,7 @@ fn refused(topic: Topic, value: impl AsRef<[u8]>, reason: Reason, field: &str) {
     assert_eq!(outbox.outputs, []);
 }
 
-/// The event of the record stands, without a field that is left out for a reason.
+/// The event of the record is kept, without a field that is left out for a reason.
 fn left_out(topic: Topic, value: impl AsRef<[u8]>, reason: Reason, field: &str) {
     let value = value.as_ref();
     let shown = String::from_utf8_lossy(&value[..value.len().min(200)]).into_owned();
@@ -141,7 +141,7 @@ fn times_that_are_not_needed() {
 
 /// Without a time of its own a message happened when it came, also where it has one that nobody can read.
 #[test]
-fn times_that_others_stand_in_for() {
+fn a_bad_time_is_replaced_by_another_one() {
     let page = |fields: &str| format!(r#"{{"type":"page","anonymousId":"c",{fields}}}"#);
     let (received, sent) = (r#""receivedAt":"2022-02-28T10:00:00Z""#, r#""sentAt":"2022-02-28T10:00:00Z""#);
     for bad in [r#""SECRET""#, r#""0000-00-00""#, r#"{"$date":"SECRET"}"#, "[]", "true", r#""03/04/2022""#, "-1", "1e400"] {
@@ -319,7 +319,7 @@ fn webhooks() {
 }
 
 #[test]
-fn the_good_events_of_an_array_stand() {
+fn the_good_events_of_an_array_are_kept() {
     let array = format!(r#"{{"provider":"native","body":[{GOOD},{{"timestamp":"SECRET"}},{GOOD},7]}}"#);
     let (result, outbox) = handle(Topic::Webhook, array.as_bytes());
     assert_eq!(result, Ok(()));

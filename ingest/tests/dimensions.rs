@@ -79,7 +79,7 @@ fn milestones_clear_and_costs_have_them() {
 }
 
 #[test]
-fn what_a_message_says_itself_comes_before_its_context() {
+fn fields_of_a_message_win_over_its_context() {
     let sdk = |event: &str, names: &[&str]| {
         let message = json!({
             "type": "track", "event": event, "messageId": "m", "userId": "u", "timestamp": "2026-03-01T00:00:00Z",

@@ -57,7 +57,7 @@ fn raw_files_decode_to_the_native_records() {
     }
     assert_eq!(repeated, 1);
 
-    // An internal page view is no touch, and no native record stands for it: it says only who was seen.
+    // An internal page view is no touch, and has no native record: it only reports who was seen.
     let page = found.remove("P1").unwrap();
     assert!(matches!(page.body, Some(Body::Identify(_))));
     assert_eq!(page.identifiers, wanted[0].identifiers);
@@ -73,7 +73,8 @@ fn raw_files_decode_to_the_native_records() {
             (Body::Touch(mut event), Body::Touch(mut native)) => {
                 // Where it was found is each record's own.
                 (event.origin, native.origin) = Default::default();
-                // What the raw files say beyond the native records: that it was on a site, the scene of the code, and what the visitor did.
+                // What the raw files have in addition to the native records: that it was on a site, the scene of the code, and what the
+                // visitor did.
                 assert_eq!(std::mem::take(&mut event.digital), ["A", "E", "G"].contains(&id.as_str()), "{id}");
                 if id.starts_with("wechat:") {
                     assert_eq!(std::mem::take(&mut event.campaign), "aid_cookie-7f3a");

@@ -53,7 +53,7 @@ fn native() -> Value {
     })
 }
 
-/// What a CRM tells of a contact, a deal and an activity, each with the fields that it needs.
+/// What a CRM sends of a contact, a deal and an activity, each with the fields that it needs.
 fn of_crms() -> Vec<(Value, Vec<&'static str>)> {
     let salesforce = |entity: &str, fields: Value| {
         let mut body = fields;
@@ -152,7 +152,7 @@ fn any_json() -> impl Strategy<Value = String> {
     })
 }
 
-/// What an event says beside its touch, each thing on its own.
+/// What an event has in addition to its touch, each thing by itself.
 fn says(event: &Event) -> Vec<String> {
     let identifiers = event.identifiers.iter().chain(&event.account_identifiers);
     let mut out: Vec<String> = identifiers.map(|identifier| identifier.display()).collect();
@@ -174,7 +174,7 @@ fn check(source: Source, record: &Value, path: &str, value: &str) {
     assert_eq!(with_field.events.len(), 1, "{with}");
     let (found, plain) = (&with_field.events[0], &without_field.events[0]);
     assert_eq!(found.time_ms, plain.time_ms, "{with}");
-    // Where it could not be read the event is the one without it; where it could, it says that, and what the others say stands.
+    // If the field cannot be read, the event is as without it; if it can, the event has it, and all other fields are kept.
     let id = path.ends_with("messageId") || path.ends_with("event_id");
     if !with_field.ignored.is_empty() && !with.contains("a=b&") {
         let (mut found, mut plain) = (found.clone(), plain.clone());
@@ -204,7 +204,7 @@ fn the_records_are_whole() {
 }
 
 #[test]
-fn what_crms_tell_is_whole() {
+fn the_records_of_crms_have_every_field() {
     for (record, _) in of_crms() {
         let decoded = decode(Source::Webhook, &record.to_string());
         assert!(decoded.ignored.is_empty() && !decoded.events.is_empty(), "{record}: {:?}", decoded.ignored);
@@ -260,9 +260,9 @@ fn of_a_mapping() {
     }
 }
 
-/// What cannot be read and is all that an event says refuses it: nothing disappears.
+/// If the only content of an event cannot be read, the event is refused: nothing disappears.
 #[test]
-fn an_event_that_says_nothing_without_the_field_is_refused() {
+fn an_event_without_content_but_the_bad_field_is_refused() {
     let notice = |name: &str, value: &str| {
         let record = format!(
             r#"{{"provider":"hubspot","body":[{{"eventId":1,"portalId":2,"occurredAt":1700000000000,"objectId":3,
@@ -283,14 +283,14 @@ proptest! {
     #[test]
     fn of_an_sdk_message(value in any_json(), at in any::<prop::sample::Index>()) {
         let record = page();
-        // The time is corrected where one of the others says that the clock was off: those are tested by themselves.
+        // The time is corrected if one of the other times shows that the clock was wrong: those are tested by themselves.
         let needed = ["/type", "/timestamp", "/sentAt", "/receivedAt", "/originalTimestamp"];
         let path = at.get(&optional(&record, &needed)).clone();
         check(Source::Sdk, &record, &path, &value);
     }
 
     #[test]
-    fn of_what_a_crm_tells(value in any_json(), which in 0usize..4, at in any::<prop::sample::Index>()) {
+    fn of_records_of_crms(value in any_json(), which in 0usize..4, at in any::<prop::sample::Index>()) {
         let (record, needed) = of_crms().swap_remove(which);
         let path = at.get(&optional(&record, &needed)).clone();
         let (with, without) = replaced(&record, &path, &value);
@@ -310,7 +310,7 @@ proptest! {
         let (with, _) = replaced(&page(), path, &value);
         let mut decoded = Decoded::default();
         let result = DECODER.with(|decoder| decoder.decode(Source::Sdk, with.as_bytes(), Some(RECEIVED_MS), &mut decoded));
-        // A time that can be read may say that the event lies in the future.
+        // A time that can be read may be in the future.
         prop_assert!(result.is_ok() || decoded.ignored.is_empty(), "{}", with);
         if !decoded.ignored.is_empty() {
             // The other time is the sender's: it took a second to arrive.

@@ -195,7 +195,7 @@ proptest! {
         prop_assert!(found.parameters.len() <= 1);
     }
 
-    /// However a link spells its parameters, and whatever stands beside them, the answer is the same.
+    /// However a link spells its parameters, and whatever else it has, the answer is the same.
     #[test]
     fn the_spelling_of_a_link_does_not_matter(
         campaign in "[夏季活动上海峰会产品发布]{2,8}",

@@ -42,7 +42,7 @@ fn payloads() -> Vec<(Source, String, PathBuf)> {
                 "sdk" => (Source::Sdk, text.clone()),
                 "utm" => (Source::Utm, text.clone()),
                 "offline" => (Source::Offline, text.clone()),
-                // The body as it stands: a number must not be written anew.
+                // The body as it is: a number must not be reformatted.
                 provider if body().is_string() => {
                     (Source::Webhook, json!({"provider": provider, "headers": {}, "body": body()}).to_string())
                 }
@@ -143,7 +143,7 @@ fn leaving_is_ignored_a_revocation_or_an_erasure() {
     }
 }
 
-/// What is said of a provider anywhere follows from its row, so the row must be right.
+/// All documentation of a provider follows from its row, so the row must be right.
 #[test]
 fn every_provider_has_payloads_and_examples_that_are_events() {
     let decoder = decoder();

@@ -28,7 +28,7 @@ fn numbers(decoder: &Decoder, cell: &str) -> Vec<String> {
     identifiers.filter(|identifier| identifier.kind == "phone").map(|identifier| identifier.value.to_string()).collect()
 }
 
-/// Cells of what stands in numbers of several regions, and beside them.
+/// Cells of the characters in numbers of several regions, and others.
 fn cell() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(
         "+1,+49,+86,+852,+,00,011,0,1,5,8,(415),415,555,2671,030,9123,4567,151,2345,6789,138,0000,1111,13800001111,4155552671,\

@@ -67,7 +67,7 @@ fn given() -> impl Strategy<Value = Map<String, Value>> {
 
 proptest! {
     #[test]
-    fn a_touch_named_anew_is_what_the_other_rules_make_of_the_record(
+    fn a_reclassified_touch_is_as_if_decoded_with_the_new_rules(
         visit in prop::sample::select(VISITS.lines().skip(1).collect::<Vec<_>>()),
         (with_url, with_referrer) in any::<(bool, bool)>(),
         given in given(),

@@ -74,7 +74,7 @@ fn sdk_identify_group_and_alias() {
 }
 
 #[test]
-fn a_message_is_used_for_what_it_says() {
+fn every_part_of_a_message_is_used() {
     for (fields, time_ms) in [
         (
             r#""type":"Identify","userId":"u","receivedAt":"2022-02-28T10:00:02Z","sentAt":"2022-02-28T10:00:01Z""#,
@@ -128,7 +128,7 @@ fn forms_and_ids_that_are_addresses_name_somebody() {
     };
     let who = ["email||li@gmail.com", "phone||+8613800001111", "anonymous_id||c"];
     assert_eq!(names(&one(Source::Sdk, &track("Form Submitted"))), who);
-    // An event that nobody named: whose address that is, nobody knows.
+    // An event without a name: nobody knows whose address that is.
     assert_eq!(names(&one(Source::Sdk, &track("Invite Sent"))), ["anonymous_id||c"]);
     for (id, contact) in [
         ("Wang@qq.com", Some("email||wang@qq.com")),
@@ -180,7 +180,7 @@ fn sdk_pages_and_tracks() {
 }
 
 #[test]
-fn what_a_program_does_is_no_touch() {
+fn events_of_a_server_are_no_touches() {
     let agents = [("okhttp/3.14.9", 0), ("Mozilla/5.0 (iPhone) AppleWebKit/605.1.15 Mobile/15E148 MicroMessenger/8.0.20", 1)];
     for (agent, events) in agents {
         let hit = format!(r#"{{"timestamp":"2022-02-28T10:00:00Z","anonymous_id":"c","user_agent":"{agent}"}}"#);
@@ -238,7 +238,7 @@ fn native_kinds() {
 }
 
 #[test]
-fn a_null_clears_and_a_blank_says_nothing() {
+fn a_null_clears_and_a_blank_changes_nothing() {
     let version = |fields: &str| {
         let said =
             r#""timestamp":"2022-02-28T08:00:00Z","kind":"milestone","milestone":"mql","object_id":"Q","email":"a@b.example""#;

@@ -76,7 +76,7 @@ fn a_public_event_names_no_record_of_the_crm_and_no_account() {
 }
 
 #[test]
-fn a_group_of_a_page_says_only_who_is_there() {
+fn a_public_group_call_only_identifies_the_visitor() {
     let group = |anonymous: Value| {
         json!({"type": "group", "messageId": "m", "anonymousId": anonymous, "groupId": "001B", "timestamp": NOW,
                "traits": {"name": "B"}, "context": {"traits": {"title": "CTO"}}, TRUST_FIELD: "public"})
@@ -90,7 +90,7 @@ fn a_group_of_a_page_says_only_who_is_there() {
 }
 
 #[test]
-fn what_only_trusted_sources_say_is_refused_whole() {
+fn public_records_of_trusted_kinds_are_refused() {
     let two = json!({"user_id": "a", "email": "li@b.example", "timestamp": NOW});
     let refused = [
         json!({"kind": "link"}),
@@ -148,7 +148,7 @@ fn a_public_event_lies_at_most_two_days_before_its_receipt() {
 }
 
 #[test]
-fn who_carries_no_mark_has_the_trust_of_the_topic() {
+fn a_record_without_a_mark_has_the_trust_of_its_topic() {
     let public = Settings { trust: TrustSettings { sdk: Trust::Public, ..TrustSettings::default() }, ..settings() };
     for (mark, by_default, where_public) in [
         (Value::Null, false, true),
@@ -199,7 +199,7 @@ fn a_copy_has_the_same_id_whoever_sent_it() {
 
 /// With a public key nobody's event becomes the report of a CRM record, which would go when the record is deleted; and nobody deletes one.
 #[test]
-fn a_public_event_is_no_word_of_a_record_and_deletes_none() {
+fn a_public_event_neither_states_nor_deletes_a_record() {
     let word = json!({"kind": "touch", "timestamp": NOW, "anonymous_id": "c", "channel": "events", "crm_record": "00T1", TRUST_FIELD: "public"});
     let found = decoded(Source::Offline, &word).unwrap();
     assert_eq!((found.events[0].record.as_str(), left_out(&found)), ("", vec![("crm_record", "public_refused")]));

@@ -10,11 +10,11 @@ use crate::{parallel, warnings};
 
 pub use crate::models::{Endless, ORDER_MAX};
 
-/// Bags of a fit.
+/// Bootstrap samples (bags) of a fit.
 const BAGS: u32 = 100;
-/// Bags of the fit of a resample: a tenth, which makes intervals a little wider than they are.
+/// Bags in the fit of a resample: a tenth, which makes the intervals a little too wide.
 const RESAMPLE_BAGS: u32 = 10;
-/// Keeps the random numbers of resamples from others.
+/// Purpose of the random numbers of resamples: see [`Random::new`].
 const RESAMPLES: u32 = 2;
 /// The most resamples: each is a fit of its own.
 pub const RESAMPLES_MAX: u32 = 10_000;
@@ -24,11 +24,11 @@ pub const RESAMPLES_MAX: u32 = 10_000;
 pub struct Options {
     /// Which models.
     pub models: Vec<ModelKind>,
-    /// What random numbers begin with.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// How many resamples intervals come from; 0 for none.
+    /// How many resamples the intervals are computed from; 0 for no intervals.
     pub resamples: u32,
-    /// How many threads share the work. Changes nothing else.
+    /// How many threads share the work. The result does not depend on it.
     pub threads: usize,
 }
 
@@ -49,12 +49,12 @@ pub enum FitError {
     Endless(#[from] Endless),
 }
 
-/// Steps of which [`fit`] tells in all.
+/// How many steps [`fit`] reports in all.
 pub fn steps(counted: &Counted, options: &Options) -> u64 {
     options.models.iter().map(|kind| kind.steps(counted.labels.len(), BAGS)).sum::<u64>() + u64::from(options.resamples)
 }
 
-/// Fits the models, in the order of the options. `tick` is called for each step that is done.
+/// Fits the models, in the order of the options. `tick` is called with the steps that are done.
 ///
 /// # Errors
 /// [`FitError`].
@@ -101,7 +101,7 @@ pub fn fit(
     Ok(fitted)
 }
 
-/// The shares of each model when journeys are drawn anew; none where no drawn one converts, or a chain does not end.
+/// The shares of each model in a resample of the journeys; none if no journey of it converts, or a chain does not end.
 fn resampled(counted: &Counted, about: &About, index: &SetIndex, options: &Options, number: u32) -> Vec<Vec<u64>> {
     let mut random = Random::new(options.seed, RESAMPLES, number);
     let mut draw = |outcomes: &Outcomes| Outcomes {
@@ -122,7 +122,7 @@ fn resampled(counted: &Counted, about: &About, index: &SetIndex, options: &Optio
     options.models.iter().map(|kind| shares(kind).unwrap_or_default()).collect()
 }
 
-/// What lies between the twentieth parts at both ends.
+/// The 5th and the 95th percentile.
 fn interval(mut shares: Vec<u64>) -> Option<[u64; 2]> {
     shares.sort_unstable();
     let cut = shares.len() / 20;
@@ -150,7 +150,7 @@ fn fitted(to: &Sample<'_>, kind: ModelKind, about: &About, counts: Counts) -> Re
     Ok(set)
 }
 
-/// Every channel's part of what the model gives: of all removal effects, or of the credit of all converting journeys.
+/// Every channel's share of all that the model gives: of all removal effects, or of the credit of all converting journeys.
 fn shares(of: &Sample<'_>, set: &ParameterSet) -> Vec<u64> {
     let credit: Vec<f64> = match &set.parameters {
         Parameters::Markov { removal_nano, .. } => removal_nano.iter().map(|effect| *effect as f64).collect(),
@@ -160,7 +160,7 @@ fn shares(of: &Sample<'_>, set: &ParameterSet) -> Vec<u64> {
     credit.iter().map(|one| if total > 0.0 { nano_positive(one / total) } else { 0 }).collect()
 }
 
-/// What channels get of the converting journeys, each of which is 1.
+/// The credit of each channel in the converting journeys, each of which is worth 1.
 fn credit(weigher: &Weigher, sets: &Sets<'_>, channels: usize) -> Vec<f64> {
     let mut credit = vec![0.0; channels];
     for (set, outcomes) in sets.rows.iter().filter(|(_, outcomes)| outcomes.converting > 0) {
@@ -175,7 +175,7 @@ fn credit(weigher: &Weigher, sets: &Sets<'_>, channels: usize) -> Vec<f64> {
     credit
 }
 
-/// The credit that the converting journeys of these paths give each channel under a set, in parts of all: what the attributor gives.
+/// Each channel's share of the credit of the converting journeys under a parameter set, as the attributor would give it.
 pub fn in_journeys(counted: &Counted, weigher: &Weigher) -> Vec<f64> {
     let index = SetIndex::of(counted, 1);
     let credit = credit(weigher, &index.count(counted.outcomes()), counted.labels.len());

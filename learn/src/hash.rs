@@ -2,11 +2,11 @@
 
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// A map whose order is the same in every run, and is never shown.
+/// A hash map with a fixed hasher. No result may depend on its order.
 #[expect(clippy::disallowed_types, reason = "the hasher is fixed, and whoever shows what is in it sorts it first")]
 pub type FixedMap<K, V> = std::collections::HashMap<K, V, FixedHash>;
 
-/// What hashes the same way in every run.
+/// A hasher that gives the same hashes in every run.
 pub type FixedHash = BuildHasherDefault<Folding>;
 
 /// Folds words of eight bytes into one by multiplication.

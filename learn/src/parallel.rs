@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// `work(0)` to `work(count - 1)`, in this order, computed by so many threads. What each gives must not depend on the others.
+/// `work(0)` to `work(count - 1)`, in this order, computed by this many threads. The results must not depend on each other.
 pub fn map<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     if threads <= 1 || count <= 1 {
         return (0..count).map(work).collect();
@@ -28,7 +28,7 @@ pub fn map<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T + Sy
     all.into_iter().map(|(_, done)| done).collect()
 }
 
-/// The positions of `count` things in so many parts of about the same size.
+/// The positions of `count` items in this many ranges of about the same size.
 pub fn parts(count: usize, parts: usize) -> Vec<std::ops::Range<usize>> {
     let size = count.div_ceil(parts.max(1)).max(1);
     (0..count).step_by(size).map(|start| start..(start + size).min(count)).collect()

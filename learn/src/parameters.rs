@@ -10,13 +10,13 @@ use crate::paths::LABELS_MAX;
 
 /// The format of the file.
 const FORMAT: u32 = 1;
-/// Hex digits of a digest in a name.
+/// Hex digits of the digest in a set's name.
 const DIGEST_DIGITS: usize = 16;
 
-/// A reason not to rely on a fit.
+/// A reason to distrust a fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// Which one, for programs.
+    /// Its code, for programs.
     pub code: String,
     /// In words.
     pub text: String,
@@ -28,16 +28,16 @@ impl Warning {
     }
 }
 
-/// What a touch is called in a path.
+/// Which field of a touch is its channel in a path.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Label {
     /// Its channel.
     #[default]
     Channel,
-    /// Its channel and its source, with `/` between; the channel alone where it has no source.
+    /// Its channel and its source, with `/` between; only the channel if it has no source.
     ChannelSource,
-    /// Its campaign; its channel in round brackets where it has none.
+    /// Its campaign; if it has none, its channel in round brackets.
     Campaign,
 }
 
@@ -53,32 +53,32 @@ impl Label {
     }
 }
 
-/// Where the paths are from, for readers of the set.
+/// Where the paths come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// The kind of milestone that converting journeys lead to.
     pub target: String,
-    /// What touches are called.
+    /// The field of a touch that is its channel.
     pub label: Label,
-    /// How far journeys reach back, days; where that is known.
+    /// How far journeys reach back, days; `None` if unknown.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub window_days: Option<u64>,
-    /// The earliest touch, milliseconds since 1970-01-01 UTC; where that is known.
+    /// The earliest touch, milliseconds since 1970-01-01 UTC; `None` if unknown.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub from_ms: Option<i64>,
-    /// What happened later is left out, milliseconds since 1970-01-01 UTC; where that is known.
+    /// Later events are left out, milliseconds since 1970-01-01 UTC; `None` if unknown.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub until_ms: Option<i64>,
-    /// Half of the converting journeys took longer than this from the first touch to the milestone; where that is known.
+    /// Median time from the first touch to the milestone of converting journeys, milliseconds; `None` if unknown.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub median_cycle_ms: Option<i64>,
-    /// Journeys left out because it is not decided yet whether they convert.
+    /// Journeys left out because it is still open whether they convert.
     pub undecided: u64,
     /// Milestones left out because no touch led to them.
     pub without_touch: u64,
 }
 
-/// How many paths there were.
+/// Numbers of paths.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Counts {
@@ -88,18 +88,18 @@ pub struct Counts {
     pub distinct_sets: u64,
 }
 
-/// A channel, and what the model gives it in all.
+/// A channel, and its share under the model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Channel {
     /// Its label.
     pub channel: String,
     /// Journeys that have it.
     pub journeys: u64,
-    /// Converting ones.
+    /// Of these, the converting ones.
     pub converting: u64,
-    /// Its part, in billionths: for Markov of all removal effects, for the others of the credit of all converting journeys.
+    /// Its share, in billionths: for Markov of all removal effects, for the others of the credit of all converting journeys.
     pub share_nano: u64,
-    /// 90 % of the resamples give it at least and at most this; where there were any.
+    /// The 90 % interval of the share over the resamples; `None` without resamples.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub interval_nano: Option<[u64; 2]>,
 }
@@ -109,39 +109,39 @@ pub struct Channel {
 pub struct ParameterSet {
     /// The format of the file.
     pub format: u32,
-    /// What the paths were.
+    /// Where the paths come from.
     #[serde(flatten)]
     pub about: About,
-    /// How many there were.
+    /// Numbers of paths.
     pub counts: Counts,
-    /// What random numbers began with.
+    /// The seed of the random numbers.
     pub seed: u64,
-    /// How many resamples intervals come from.
+    /// The number of resamples behind the intervals.
     pub resamples: u32,
-    /// What was learnt.
+    /// The parameters.
     pub parameters: Parameters,
     /// Every channel, by name.
     pub channels: Vec<Channel>,
-    /// What speaks against relying on it.
+    /// Reasons to distrust it.
     pub warnings: Vec<Warning>,
 }
 
-/// A file holds no usable parameter set.
+/// Why a file is not a usable parameter set.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
-    /// It is no JSON of this form.
+    /// It is not JSON of this form.
     #[error("it is no parameter set that `tributary fit` has written: {0}")]
     Form(#[from] serde_json::Error),
     /// It is of another version.
-    #[error("it has the format {0}, and this version reads {FORMAT}: fit anew")]
+    #[error("it has the format {0}, and this version reads {FORMAT}: fit again")]
     Format(u32),
     /// Its parts do not fit together.
-    #[error("{0}: it was changed or cut; fit anew")]
+    #[error("{0}: it was changed or cut; fit again")]
     Damaged(&'static str),
 }
 
 impl ParameterSet {
-    /// A set of the present format.
+    /// A set in the current format.
     pub(crate) fn new(about: About, counts: Counts, parameters: Parameters, channels: Vec<Channel>) -> Self {
         Self { format: FORMAT, about, counts, seed: 0, resamples: 0, parameters, channels, warnings: Vec::new() }
     }
@@ -149,7 +149,7 @@ impl ParameterSet {
     /// Reads a file.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Why it cannot be used.
     pub fn parse(text: &str) -> Result<Self, Unusable> {
         let set: Self = serde_json::from_str(text)?;
         if set.format != FORMAT {
@@ -175,12 +175,12 @@ impl ParameterSet {
     /// The bytes of its file.
     ///
     /// # Errors
-    /// None that can happen: it is plain data.
+    /// None in practice: the data has only plain types.
     pub fn text(&self) -> Result<String, serde_json::Error> {
         Ok(serde_json::to_string(self)? + "\n")
     }
 
-    /// A hash of all that is in it, whatever spaces its file has.
+    /// A hash of its content, whatever white space its file has.
     ///
     /// # Errors
     /// As [`Self::text`].

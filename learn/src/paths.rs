@@ -11,37 +11,37 @@ use crate::parallel;
 /// A channel, by its position among the labels.
 pub type ChannelId = u16;
 
-/// The most labels there may be: models tell a channel from what ends a path by numbers above.
+/// The most labels: models use the numbers above for the ends of a path.
 pub const LABELS_MAX: usize = 60_000;
 
-/// How many journeys ended which way.
+/// How many journeys ended in which way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outcomes {
-    /// That led to a milestone of the target's kind.
+    /// Journeys that led to a milestone of the target's kind.
     pub converting: u64,
-    /// That did not.
+    /// Journeys that did not.
     pub null: u64,
 }
 
 impl Outcomes {
-    /// All of them.
+    /// The number of all.
     pub fn journeys(self) -> u64 {
         self.converting.saturating_add(self.null)
     }
 
-    /// Adds others.
+    /// Adds other numbers.
     pub fn add(&mut self, other: Self) {
         self.converting = self.converting.saturating_add(other.converting);
         self.null = self.null.saturating_add(other.null);
     }
 }
 
-/// More labels than models can tell apart.
+/// There are more labels than models can distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the paths have more than {LABELS_MAX} labels: choose a coarser label")]
 pub struct TooManyLabels;
 
-/// Distinct paths in one piece: of millions each costs little more than its channels.
+/// Distinct paths in one buffer: even with millions, each costs little more than its channels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct List {
     channels: Vec<ChannelId>,
@@ -62,13 +62,13 @@ impl List {
     }
 }
 
-/// Paths as they are collected. Counts of several collections add up, in any order.
+/// A collection of paths. Collections can be added up in any order.
 #[derive(Default)]
 pub struct Paths {
     labels: Vec<String>,
     ids: FixedMap<String, ChannelId>,
     list: List,
-    /// Where each path is in the list.
+    /// Index from paths to their positions in the list.
     places: HashTable<usize>,
 }
 
@@ -87,7 +87,7 @@ impl Paths {
         Ok(id)
     }
 
-    /// Adds journeys that went this way; one without touches is no path.
+    /// Adds journeys with this path; a journey without touches is not a path.
     pub fn add(&mut self, path: &[ChannelId], outcomes: Outcomes) {
         if path.is_empty() || outcomes.journeys() == 0 {
             return;
@@ -107,7 +107,7 @@ impl Paths {
         }
     }
 
-    /// Adds what another collection has.
+    /// Adds another collection.
     ///
     /// # Errors
     /// [`TooManyLabels`].
@@ -127,7 +127,7 @@ impl Paths {
         self.list.ends.len()
     }
 
-    /// The paths in an order that does not depend on how they came.
+    /// The paths in an order that does not depend on how they were added.
     pub fn counted(self) -> Counted {
         let Self { mut labels, mut list, .. } = self;
         let mut order: Vec<usize> = (0..labels.len()).collect();
@@ -156,12 +156,12 @@ impl Paths {
     }
 }
 
-/// The first four channels in one number, by which paths sort as by themselves.
+/// The first four channels as one number, which sorts like the path.
 fn beginning(path: &[ChannelId]) -> u64 {
     (0..4).fold(0, |number, at| number << 16 | path.get(at).map_or(0, |id| u64::from(*id) + 1))
 }
 
-/// All paths, each once, sorted; labels sorted too.
+/// All distinct paths, sorted; labels sorted too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
     /// The labels; a channel's id is its position.
@@ -175,7 +175,7 @@ impl Counted {
         self.list.ends.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.list.ends.is_empty()
     }
@@ -185,19 +185,19 @@ impl Counted {
         self.list.path(at)
     }
 
-    /// How the journeys of each path ended.
+    /// How the journeys of each path ended, by position.
     pub fn outcomes(&self) -> &[Outcomes] {
         &self.list.outcomes
     }
 
-    /// All journeys.
+    /// The number of all journeys.
     pub fn total(&self) -> Outcomes {
         let mut total = Outcomes::default();
         self.outcomes().iter().for_each(|outcomes| total.add(*outcomes));
         total
     }
 
-    /// What `part` finds in parts of the paths, by so many threads.
+    /// Applies `part` to ranges of the paths, with this many threads.
     pub(crate) fn in_parts<T: Send>(&self, threads: usize, part: impl Fn(std::ops::Range<usize>) -> T + Sync) -> Vec<T> {
         let parts = parallel::parts(self.len(), threads);
         parallel::map(threads, parts.len(), |at| part(parts.get(at).cloned().unwrap_or_default()))

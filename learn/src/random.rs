@@ -3,11 +3,11 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-/// A stream of random numbers.
+/// A stream of pseudo-random numbers.
 pub struct Random(ChaCha8Rng);
 
 impl Random {
-    /// A stream of its own for everything that draws: `purpose` keeps bags from resamples, `number` one from another.
+    /// A stream of its own for each use: `purpose` separates bags from resamples, `number` one of them from another.
     pub fn new(seed: u64, purpose: u32, number: u32) -> Self {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         generator.set_stream(u64::from(purpose) << 32 | u64::from(number));
@@ -25,7 +25,7 @@ impl Random {
         usize::try_from(wide >> 64).unwrap_or(0)
     }
 
-    /// How often something that happens `mean` times on average happens this time.
+    /// A Poisson random number with this mean.
     pub fn poisson(&mut self, mean: f64) -> u64 {
         if mean <= 0.0 {
             0

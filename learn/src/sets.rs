@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::hash::FixedMap;
 use crate::paths::{ChannelId, Counted, Outcomes};
 
-/// Which set each path has.
+/// Which set of channels each path has.
 pub struct SetIndex {
     members: Vec<Box<[ChannelId]>>,
     of_path: Vec<u32>,
@@ -45,7 +45,7 @@ impl SetIndex {
         Self { members, of_path }
     }
 
-    /// The sets with how the journeys of their paths ended, without those of no journey.
+    /// The sets with how their journeys ended, without sets that have no journey.
     pub fn count(&self, outcomes: &[Outcomes]) -> Sets<'_> {
         let mut counts = vec![Outcomes::default(); self.members.len()];
         for (set, outcomes) in self.of_path.iter().zip(outcomes) {
@@ -58,13 +58,13 @@ impl SetIndex {
     }
 }
 
-/// Every set of channels that journeys have, sorted, with how these ended.
+/// Every set of channels that journeys have, sorted, and how these journeys ended.
 pub struct Sets<'a> {
     pub rows: Vec<(&'a [ChannelId], Outcomes)>,
 }
 
 impl Sets<'_> {
-    /// All journeys.
+    /// The number of all journeys.
     pub fn total(&self) -> Outcomes {
         let mut total = Outcomes::default();
         self.rows.iter().for_each(|(_, outcomes)| total.add(*outcomes));
@@ -85,17 +85,17 @@ impl Sets<'_> {
     }
 }
 
-/// The part of these journeys that converted; 0 of none.
+/// The share of these journeys that converted; 0 if there are none.
 pub fn rate(outcomes: Outcomes) -> f64 {
     if outcomes.journeys() == 0 { 0.0 } else { outcomes.converting as f64 / outcomes.journeys() as f64 }
 }
 
-/// A number as whole billionths.
+/// A number in whole billionths.
 pub fn nano(value: f64) -> i64 {
     libm::round(value * 1e9) as i64
 }
 
-/// A number that is not negative, as whole billionths.
+/// A number in whole billionths; negative ones become 0.
 pub fn nano_positive(value: f64) -> u64 {
     libm::round(value * 1e9) as u64
 }

@@ -3,14 +3,14 @@
 use crate::parameters::{About, ModelKind, Warning};
 use crate::paths::{Counted, Outcomes};
 
-/// Fewer converting journeys than this say little.
+/// With fewer converting journeys than this, a fit is unreliable.
 const CONVERTING_MIN: u64 = 100;
-/// A channel in fewer converting journeys than this has a share of chance.
+/// The share of a channel in fewer converting journeys than this is mostly chance.
 const OF_CHANNEL_MIN: u64 = 10;
 /// The most channels that a warning names.
 const NAMED_MAX: usize = 5;
 
-/// The warnings about these paths under a model. `by_channel` has the outcomes of the journeys with each channel.
+/// The warnings for these paths under a model. `by_channel` has the outcomes of the journeys with each channel.
 pub fn of(about: &About, kind: ModelKind, counted: &Counted, by_channel: &[Outcomes]) -> Vec<Warning> {
     let total = counted.total();
     let mut found = Vec::new();

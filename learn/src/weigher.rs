@@ -8,33 +8,34 @@ use crate::models::{Learnt, SumGame, common_multiple};
 use crate::parameters::{Label, ParameterSet};
 use crate::paths::ChannelId;
 
-/// A weight has at most so many bits: that leaves room for factors on it.
+/// A weight has at most this many bits: that leaves room for multipliers.
 const BITS_MAX: u32 = 72;
 
-/// A parameter set, ready to weigh journeys.
+/// A parameter set, prepared for weighing journeys.
 #[derive(Debug)]
 pub struct Weigher {
-    /// What touches are called.
+    /// The field of a touch that is its channel.
     pub label: Label,
     labels: Vec<String>,
     learnt: Box<dyn Learnt>,
 }
 
 impl Weigher {
-    /// With what a set has learnt.
+    /// With the parameters of a set.
     pub fn new(set: &ParameterSet) -> Self {
         let labels = set.channels.iter().map(|channel| channel.channel.clone()).collect();
         let journeys = set.channels.iter().map(|channel| channel.journeys).collect();
         Self { label: set.about.label, labels, learnt: set.parameters.learnt(journeys) }
     }
 
-    /// The sum game, which needs no parameters.
+    /// The sum game, which has no parameters.
     pub fn sum_game(label: Label) -> Self {
         Self { label, labels: Vec::new(), learnt: Box::new(SumGame) }
     }
 
-    /// The weights of a journey's touches, each given by its label. A channel's weight is shared equally by its touches. Channels that the
-    /// set does not know have none; where it knows none, touches share equally; where all that it knows have none, channels do.
+    /// The weights of a journey's touches, each given by its label. A channel's weight is divided equally among its touches. Channels that
+    /// are not in the set get nothing. If none of the journey's channels is in the set, all touches get the same; if those that are have no
+    /// weight, these channels get the same.
     pub fn weigh(&self, touches: &[impl AsRef<str>]) -> Vec<u128> {
         let mut held: BTreeMap<&str, u64> = BTreeMap::new();
         for touch in touches {
@@ -60,7 +61,7 @@ impl Weigher {
         ChannelId::try_from(at).ok()
     }
 
-    /// The weights of distinct known labels, sorted; never all 0.
+    /// The weights of distinct labels that are in the set, sorted; never all 0.
     fn of_labels(&self, labels: &[&str]) -> Vec<u128> {
         if self.learnt.knows_all() {
             return vec![1; labels.len()];
@@ -75,7 +76,7 @@ impl Weigher {
     }
 }
 
-/// Divides weights by how many touches a channel has: exactly where that can be, else to more digits than shares have.
+/// Divides the weights of channels by their numbers of touches: exactly if possible, else to more digits than shares have.
 struct Parts {
     multiple: Option<u64>,
     bits: u32,

@@ -41,7 +41,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn order_threads_and_parts_show_nowhere(rows in rows(), parts in 1..9usize, turn in 0..60usize) {
+    fn order_threads_and_parts_do_not_change_the_result(rows in rows(), parts in 1..9usize, turn in 0..60usize) {
         let expected = files(&collected(&rows, plain).counted(), 1);
         let mut turned = rows.clone();
         turned.rotate_left(turn % rows.len());
@@ -154,7 +154,7 @@ fn intervals_shrink_with_data_and_hold_the_share() {
 }
 
 #[test]
-fn nothing_is_learnt_from_nothing() {
+fn without_paths_there_is_an_error() {
     let counted = collected(&[(vec![0], 0, 5)], plain).counted();
     assert_eq!(fit(&counted, &About::default(), &Options::default(), &|_| {}).unwrap_err(), FitError::NothingConverts);
 }
@@ -164,6 +164,6 @@ fn a_cut_file_is_refused() {
     let set = fitted(&collected(&[(vec![0, 1], 3, 5)], plain).counted(), &Options::default()).remove(0);
     let text = set.text().unwrap();
     assert!(ParameterSet::parse(&text[..text.len() / 2]).is_err());
-    assert!(ParameterSet::parse(&text.replace("\"format\":1", "\"format\":2")).unwrap_err().to_string().contains("fit anew"));
+    assert!(ParameterSet::parse(&text.replace("\"format\":1", "\"format\":2")).unwrap_err().to_string().contains("fit again"));
     assert!(ParameterSet::parse(&text.replace("\"removal_nano\":[", "\"removal_nano\":[1,")).is_err());
 }

@@ -11,13 +11,13 @@ use tributary_runtime::metric::{Metric, MetricKind};
 /// The metrics of one part.
 #[derive(Debug, Clone, Copy)]
 pub struct Group {
-    /// Which part publishes them, and when.
+    /// The part that publishes them, and when.
     pub title: &'static str,
     /// The metrics.
     pub metrics: &'static [&'static Metric],
 }
 
-/// All metrics, in the order of the page.
+/// All metrics, in the order of `docs/metrics.md`.
 pub const GROUPS: [Group; 8] = [
     Group { title: "Every process", metrics: &tributary_runtime::metrics::ALL },
     Group { title: "A process on Kafka", metrics: &tributary_runtime::metrics::kafka::ALL },
@@ -29,7 +29,7 @@ pub const GROUPS: [Group; 8] = [
     Group { title: "The operating system, of every process", metrics: &PROCESS },
 ];
 
-/// Every metric there is.
+/// All metrics.
 pub fn metrics() -> impl Iterator<Item = &'static Metric> {
     GROUPS.iter().flat_map(|group| group.metrics).copied()
 }
@@ -38,37 +38,37 @@ const fn gauge(name: &'static str, help: &'static str) -> Metric {
     Metric { name, kind: MetricKind::Gauge, label: "", values: &[], help }
 }
 
-/// What raw records held.
+/// Contents of the raw records.
 pub static AUDIT_PRODUCED: Metric = gauge(
     "tributary_audit_produced",
     "What the raw records of a partition hold, by topic and partition: events, and what was refused.",
 );
-/// What became of it.
+/// What became of the raw records.
 pub static AUDIT_OUTCOMES: Metric = gauge(
     "tributary_audit_outcomes",
     "What became of what was produced, by topic, partition and outcome. All but surplus sum to what was produced. Look at any missing or surplus.",
 );
-/// Credit that does not add up.
+/// Credit that does not sum to the whole.
 pub static AUDIT_IMBALANCES: Metric =
     gauge("tributary_audit_credit_imbalances", "Milestones and models whose credit updates do not add up. Look at any.");
-/// What channels have earned, in milestones.
+/// Credit of channels, in milestones.
 pub static AUDIT_CREDIT_WEIGHT: Metric = gauge(
     "tributary_audit_credit_weight_nano",
     "Credit in billionths of milestones, by kind of milestone, model, channel and currency; the channel `unattributed` has that of empty \
      journeys, `other` that of all beyond the sixty with most.",
 );
-/// What channels have earned, in money.
+/// Credit of channels, in money.
 pub static AUDIT_CREDIT_VALUE: Metric =
     gauge("tributary_audit_credit_value_minor", "Credit in minor units of the currency, by the same.");
-/// When it was found.
+/// When the audit was made.
 pub static AUDIT_TIME: Metric =
     gauge("tributary_audit_timestamp_seconds", "When the audit ended, seconds since 1970-01-01 UTC. Look if it grows old.");
 
-/// What an audit writes.
+/// The metrics that an audit writes.
 pub static AUDIT: [&Metric; 6] =
     [&AUDIT_PRODUCED, &AUDIT_OUTCOMES, &AUDIT_IMBALANCES, &AUDIT_CREDIT_WEIGHT, &AUDIT_CREDIT_VALUE, &AUDIT_TIME];
 
-/// What the crate `metrics-process` tells, in its own words.
+/// The metrics of the crate `metrics-process`, with its descriptions.
 static PROCESS: [&Metric; 8] = [
     &Metric {
         kind: MetricKind::Counter,

@@ -9,7 +9,7 @@ use tributary_proto::{CreditUpdate, WHOLE_NANO};
 
 use face::{Face, FaceId, Faces, Maps, TextId, Texts};
 
-/// A row that has credit. Its texts order it: milestone, model, touch.
+/// A row that has credit. The first three fields are its key, by which rows are sorted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row<'a> {
     /// The milestone.
@@ -20,7 +20,7 @@ pub struct Row<'a> {
     pub touch_id: &'a str,
     /// Its channel.
     pub channel: &'a str,
-    /// Whose touch it is.
+    /// The profile of the touch.
     pub profile_id: &'a str,
     /// The account of the milestone.
     pub account_id: &'a str,
@@ -30,16 +30,16 @@ pub struct Row<'a> {
     pub value_minor: i64,
     /// ISO 4217.
     pub currency: &'a str,
-    /// The reporting currency; empty, and not in the file, where there is none or no rate is known.
+    /// The reporting currency; empty, and not in the file, if there is none or no rate is known.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub reporting_currency: &'a str,
-    /// Minor units of it.
+    /// Value in minor units of the reporting currency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reporting_value_minor: Option<i64>,
-    /// Own dimensions of the touch; not in the file where it has none.
+    /// Own dimensions of the touch; not in the file if it has none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub dimensions: &'a BTreeMap<String, String>,
-    /// Those of the milestone.
+    /// Own dimensions of the milestone.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub milestone_dimensions: &'a BTreeMap<String, String>,
     /// The milestone's kind. Not in the file: the id begins with it.
@@ -53,18 +53,18 @@ pub struct Row<'a> {
     pub touch_time_ms: i64,
 }
 
-/// Something that does not add up.
+/// A violation of "credit adds up".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Imbalance {
     /// The milestone.
     pub milestone_id: String,
     /// The model.
     pub model: String,
-    /// What.
+    /// The violation, in words.
     pub what: String,
 }
 
-/// The latest row of a key, and the sum of the deltas that were given under its face.
+/// The latest row of a key, and the sum of the deltas under its face.
 struct Folded {
     face: FaceId,
     share: Amounts,
@@ -72,7 +72,7 @@ struct Folded {
     sum: Amounts,
 }
 
-/// Billionths, minor units, and minor units of the reporting currency.
+/// Weight in billionths, value in minor units, value in minor units of the reporting currency.
 type Amounts = (i64, i64, i64);
 
 fn sum_of(a: Amounts, b: Amounts) -> Amounts {
@@ -87,12 +87,12 @@ struct Milestone {
     rows: Rows,
     /// The latest revision of each model.
     revisions: BTreeMap<TextId, u64>,
-    /// Sums of deltas under faces that rows have no more; what was taken back is gone from here, so that nothing stays.
+    /// Sums of deltas under former faces. A sum that reaches zero is removed: in the end nothing must be left.
     left_behind: BTreeMap<((TextId, TextId), FaceId), Amounts>,
 }
 
 impl Milestone {
-    /// Folds an update into its row; false where the row has that revision already.
+    /// Folds an update into its row; false if the row has that revision already.
     fn fold(&mut self, key: (TextId, TextId), face: FaceId, update: &CreditUpdate) -> bool {
         let nothing = Amounts::default();
         let row = self.rows.entry(key).or_insert(Folded { face, share: nothing, revision: 0, sum: nothing });
@@ -121,11 +121,11 @@ impl Milestone {
     }
 }
 
-/// The most faults of updates that are remembered.
+/// The most violations that are kept.
 const FAULTS_MAX: usize = 1_000;
 
-/// Credit updates, folded in both ways that BI may fold them: the latest row of each key, and the sum of the deltas under all that a row
-/// shows. Where these agree, sums by any column do.
+/// Credit updates, folded in both ways in which a reader may fold them: the latest row of each key, and the sum of the deltas under each
+/// face. If these agree, sums by any column agree.
 #[derive(Default)]
 pub struct CreditTable {
     milestones: HashMap<TextId, Milestone>,
@@ -133,7 +133,7 @@ pub struct CreditTable {
     maps: Maps,
     faces: Faces,
     updates: u64,
-    /// Updates that do not follow from those before.
+    /// Updates that do not follow from earlier ones.
     faults: Vec<Imbalance>,
 }
 
@@ -209,7 +209,7 @@ impl CreditTable {
         })
     }
 
-    /// What tells a face from others, without naming anybody.
+    /// A text that identifies a face, without personal data.
     fn shown(&self, face: FaceId) -> String {
         let Some(face) = self.faces.face(face) else { return String::new() };
         let text = |id| self.texts.text(id);
@@ -222,8 +222,8 @@ impl CreditTable {
         )
     }
 
-    /// What does not add up: revisions that are missing or come twice, sums of deltas that are not the latest row or that stay under what a
-    /// row does not show any more, weights of a milestone and model that do not make 1, values that are not the same under every model.
+    /// All violations: revisions that are missing or occur twice; sums of deltas that differ from the latest row or remain under a former
+    /// face; weights of a milestone and model that do not sum to 1; values that differ between models.
     pub fn imbalances(&self) -> Vec<Imbalance> {
         let mut found = self.faults.clone();
         for (milestone_id, milestone) in self.milestones() {
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn latest_rows_and_sums_agree_or_it_is_said() {
+    fn a_difference_of_latest_rows_and_sums_is_reported() {
         let mut table = CreditTable::default();
         table.add(&update("a", 1_000_000_000, 1_000_000_000, 1));
         table.add(&update("a", 0, -1_000_000_000, 2));
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_taken_back_under_its_old_face_is_noticed() {
+    fn a_retraction_without_the_old_columns_is_noticed() {
         let whole = 1_000_000_000;
         let mut table = CreditTable::default();
         table.add(&update("a", whole, whole, 1));

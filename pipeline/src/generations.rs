@@ -10,7 +10,7 @@ use crate::settings::Settings;
 use crate::stages::{Pipeline, StageName};
 use crate::time::now_ms;
 
-/// What would take hold of a stage with these settings; `None` for a stage that keeps nothing that was computed by them.
+/// The generation of a stage under these settings; `None` for a stage without state computed by them.
 pub fn of_stage(stage: StageName, settings: &Settings, pipeline: &Pipeline) -> Option<Generation> {
     let plan = pipeline.plan();
     let (window_ms, reach_ms) = plan.window_and_reach_ms();
@@ -55,10 +55,10 @@ pub fn of_stage(stage: StageName, settings: &Settings, pipeline: &Pipeline) -> O
     }
 }
 
-/// All settings below a key, a value each.
+/// All settings below a key, one by one.
 fn listed(key: &str, settings: &impl Serialize) -> Vec<Setting> {
     let mut all = Vec::new();
-    // What cannot be written as JSON could not be read either.
+    // A value that cannot be written as JSON could not have been read, so this does not happen.
     collect(key, &serde_json::to_value(settings).unwrap_or_default(), &mut all);
     all
 }
@@ -68,7 +68,7 @@ fn collect(key: &str, value: &Value, all: &mut Vec<Setting>) {
         Value::Object(fields) if !fields.is_empty() => {
             fields.iter().for_each(|(name, value)| collect(&format!("{key}.{name}"), value, all));
         }
-        // A model is told of by its name, wherever it stands in the list.
+        // A model is listed by its name, not by its position.
         Value::Array(items) if items.iter().any(Value::is_object) => {
             for (at, item) in items.iter().enumerate() {
                 let name = item.get("name").and_then(Value::as_str);
@@ -80,33 +80,33 @@ fn collect(key: &str, value: &Value, all: &mut Vec<Setting>) {
     }
 }
 
-/// What differs between two generations of a stage.
+/// The differences between two generations of a stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Changes {
-    /// Models that there were not.
+    /// New models.
     pub models_new: Vec<String>,
-    /// Models of another version: their credit is computed again.
+    /// Models with another version: their credit is computed again.
     pub models_changed: Vec<String>,
-    /// Models that are no more: their rows are taken back.
+    /// Removed models: their rows are taken back.
     pub models_gone: Vec<String>,
-    /// Settings that differ.
+    /// Settings with another value.
     pub settings: Vec<ChangedSetting>,
 }
 
-/// A setting that differs.
+/// A setting with another value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ChangedSetting {
     /// Its key.
     pub key: String,
-    /// What it was, as JSON; absent where it was not set.
+    /// The old value, as JSON; left out if it was not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// What it is, as JSON; absent where it is no more.
+    /// The new value, as JSON; left out if it is not set any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
 }
 
-/// What differs.
+/// Compares two generations.
 pub fn changes(from: &Generation, to: &Generation) -> Changes {
     fn versions(of: &Generation) -> BTreeMap<&str, &str> {
         of.models.iter().map(|model| (model.model.as_str(), model.version.as_str())).collect()
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_told_by_name() {
+    fn settings_that_differ_are_named() {
         let mut settings = Settings::default();
         let before = generation(&settings);
         assert_eq!(changes(&before, &before), Changes::default());

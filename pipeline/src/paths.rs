@@ -15,11 +15,11 @@ use tributary_runtime::topic::format::{self, FormatError};
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Paths, and what they are.
+/// Paths for fitting models, with their description.
 pub struct Training {
     /// The paths, counted.
     pub paths: Paths,
-    /// What they are.
+    /// Their description.
     pub about: About,
     /// From the first touch to the milestone, milliseconds, of every converting journey that has a touch; sorted.
     pub cycles_ms: Vec<i64>,
@@ -52,8 +52,8 @@ pub fn newest_ms(snapshot: &mut dyn Snapshot, units: &BTreeSet<String>, plan: &P
     Ok(newest)
 }
 
-/// The paths of these units. A journey that does not convert counts once its last touch is `patience_ms` older than the end: until then it
-/// is not decided. `tick` is called for each unit.
+/// The paths of these units. A journey that has not converted counts only if its last touch is at least `patience_ms` older than the end:
+/// before that it may still convert. `tick` is called for each unit.
 ///
 /// # Errors
 /// [`PathsError`].
@@ -74,13 +74,14 @@ pub fn collect(
     Ok(gathering.finish(plan))
 }
 
-/// The topics whose rows say what paths need, in the order in which their ends are best looked for: a milestone comes after its touches.
+/// The topics from whose rows paths can be built, in the order in which their ends are best read: milestones after touches, because a
+/// milestone comes after its touches.
 pub fn topics(account_level: AccountLevel) -> Vec<Topic> {
     let by_root = (account_level == AccountLevel::Root).then_some(Topic::Accounts);
     [Topic::Milestones, Topic::Touchpoints].into_iter().chain(by_root).collect()
 }
 
-/// Takes a record of one of these topics.
+/// Adds a record of one of these topics.
 ///
 /// # Errors
 /// When it is not a row of its topic.
@@ -117,10 +118,10 @@ pub fn collect_rows(
     Ok(gathering.finish(plan))
 }
 
-/// Paths of units on their way to be a training.
+/// Paths of units, being collected.
 struct Gathering<'a> {
     wanted: &'a Wanted,
-    /// Journeys that do not convert count that had their last touch by then.
+    /// The latest time of the last touch of a journey that counts as not converting.
     decided_ms: i64,
     first_ms: i64,
     training: Training,
@@ -179,7 +180,7 @@ impl Training {
     }
 }
 
-/// The value below which `part` of `whole` of the sorted values lie, the lower of two; none of none.
+/// The quantile `part / whole` of the sorted values, the lower of two; `None` if there are no values.
 pub fn quantile(sorted: &[i64], part: usize, whole: usize) -> Option<i64> {
     sorted.get((sorted.len().checked_sub(1)? * part) / whole.max(1)).copied()
 }

@@ -13,27 +13,27 @@ use tributary_runtime::topic::Topic;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// Which brokers, and how to reach them.
+    /// The brokers, and how to reach them.
     pub kafka: KafkaSettings,
     /// Names, partitions and retention of topics.
     pub topics: TopicsSettings,
-    /// Where the state is kept.
+    /// Where state is stored.
     pub state: StateSettings,
     /// Metrics and health.
     pub http: HttpSettings,
-    /// Where a running process is asked about its state.
+    /// The admin endpoint: where a running process answers questions about its state.
     pub admin: AdminSettings,
-    /// What is written to standard error.
+    /// What is logged to standard error.
     pub log: LogSettings,
-    /// Spans of single records, exported by OTLP.
+    /// Traces: spans of single records, exported by OTLP.
     pub traces: TraceSettings,
-    /// Where events are taken over HTTP, and from whom.
+    /// The collector: where events are accepted over HTTP, and from whom.
     pub collector: tributary_collect::Settings,
     /// How records are processed.
     pub worker: WorkerSettings,
-    /// The kinds of identifiers and milestones beside the built-in ones.
+    /// The kinds of identifiers and milestones in addition to the built-in ones.
     pub kinds: KindsSettings,
-    /// How raw records are read, and which channel a touch came through.
+    /// How raw records are decoded, and how touches get their channels.
     pub ingest: tributary_ingest::Settings,
     /// Who is one person, and which account a person belongs to.
     pub identity: tributary_identity::Settings,
@@ -46,12 +46,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether anybody may send to a collector with these settings.
+    /// Whether a collector with these settings accepts events from anybody.
     pub fn collects(&self) -> bool {
         !self.collector.write_keys.is_empty() || !self.collector.webhooks.is_empty()
     }
 
-    /// Identifies the log that raw records go to: the embedded log's folder, or brokers and topics.
+    /// Identifies the log for raw records: by the folder of the embedded log, or by brokers and topics.
     pub fn log_name(&self) -> String {
         if self.kafka.is_embedded() {
             let folder = std::path::absolute(self.state.folder_of_log()).unwrap_or_default();
@@ -61,7 +61,7 @@ impl Settings {
         format!("{} of {}", topics.join(" "), self.kafka.brokers)
     }
 
-    /// Identifies the service to those that query it: the same for the same configuration on the same machine. It reveals nothing
+    /// Identifies the service to clients of its admin endpoint: the same for the same configuration on the same machine. It reveals nothing
     /// else.
     pub fn service_name(&self) -> String {
         let state = std::path::absolute(self.state.folder_of_process()).unwrap_or_default();

@@ -8,7 +8,7 @@ pub fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A time in milliseconds since 1970-01-01 UTC, as minutes in UTC.
+/// A time in milliseconds since 1970-01-01 UTC, as text in UTC, to the minute.
 pub fn minute(time_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(time_ms).map_or(String::new(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }

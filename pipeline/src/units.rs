@@ -8,7 +8,7 @@ use tributary_attributor::read::channels::{self, Renaming};
 use tributary_attributor::read::{self, Inclusion};
 use tributary_runtime::state::{Snapshot, StateError};
 
-/// How many units are looked for at once.
+/// How many units are read per step.
 const STEP: usize = 1000;
 
 /// The keys of all units.
@@ -33,7 +33,7 @@ pub fn units(snapshot: &mut dyn Snapshot) -> Result<BTreeSet<String>, StateError
     Ok(units)
 }
 
-/// What the plan's channel rules make of all touches. `tick` is called for each unit.
+/// Counts how the plan's channel rules change all touches. `tick` is called for each unit.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -53,7 +53,7 @@ pub fn renaming(
     Ok(all)
 }
 
-/// A milestone whose journey is known from public events alone: anybody with a write key of a page could have made it up.
+/// A milestone whose journey has only public touches: anybody with the public write key of a page could have made them up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OnPublicEvidence {
     /// The milestone.
@@ -62,19 +62,19 @@ pub struct OnPublicEvidence {
     pub kind: String,
     /// When it was reached, milliseconds since 1970-01-01 UTC.
     pub time_ms: i64,
-    /// The account; empty where there is none.
+    /// The account; empty if there is none.
     pub account_id: String,
     /// Its value in minor units.
     pub value_minor: i64,
-    /// Its currency; empty where it has no value.
+    /// Its currency; empty if it has no value.
     pub currency: String,
-    /// How many touches its journey has.
+    /// The number of touches in its journey.
     pub touches: usize,
-    /// The channels of these, each once, sorted.
+    /// The channels of these touches, sorted.
     pub channels: BTreeSet<String>,
 }
 
-/// The milestones whose journeys have touches, all of them public; the highest value first. `tick` is called for each unit.
+/// The milestones whose journeys have touches, all of them public; highest value first. `tick` is called for each unit.
 ///
 /// # Errors
 /// When the state cannot be read.

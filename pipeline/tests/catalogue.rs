@@ -102,7 +102,7 @@ fn alerts() -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_alert_says_how_urgent_it_is_and_has_a_page_and_two_cases() {
+fn every_alert_has_a_severity_a_runbook_and_two_test_cases() {
     let tests = fs::read_to_string(root().join("deploy/prometheus/tests.yml")).unwrap();
     let mut pages = BTreeSet::new();
     for (name, rule) in alerts() {

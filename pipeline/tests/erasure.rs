@@ -8,7 +8,7 @@ use tributary_pipeline::settings::Settings;
 use tributary_proto::{Message, MilestoneRow};
 use tributary_runtime::topic::Topic;
 
-/// The touches that earn the deal's credit under `last_touch`, and whom the deal's row names.
+/// The touches with credit for the deal under `last_touch`, and the people that the deal's row names.
 fn earned(records: &[&str]) -> (Vec<String>, Vec<String>) {
     let mut settings = Settings::default();
     settings.attribution.contacts = Contacts::Named;
@@ -27,7 +27,7 @@ fn earned(records: &[&str]) -> (Vec<String>, Vec<String>) {
 /// A deal names somebody who is known only from an event with an address that is erased later. Nothing is left of this person, so the deal
 /// names nobody, and whoever else was there earns its credit.
 #[test]
-fn whom_no_event_names_any_more_is_in_no_deal() {
+fn a_person_whom_no_event_names_any_more_is_in_no_deal() {
     let touch = |who: &str, id: &str, day: u32| {
         format!(
             r#"{{"event_id": "{id}", {who}, "account": "1", "timestamp": "2024-01-{day:02}T10:00:00Z", "channel": "email"}}"#

@@ -31,7 +31,7 @@ fn won(who: &str, day: u32, object: &str) -> String {
     format!(r#"{{"email": "{who}@qq.com", "timestamp": "2024-01-{day:02}T12:00:00Z", {what}}}"#)
 }
 
-/// The paths as text with their outcomes, and what is said about them.
+/// The paths as text with their outcomes, and the report about them.
 fn paths_of(records: &[String], partitions: u32, label: Label) -> (Vec<(String, Outcomes)>, Training) {
     let settings = Settings::default();
     let pipeline = Pipeline::compile(&settings).unwrap();
@@ -60,7 +60,7 @@ fn journeys_to_a_deal_convert_and_what_is_old_does_not() {
         touch("a", 11, "email"),
         touch("b", 2, "event"),
         touch("b", 3, "email"),
-        // Too young to tell.
+        // Too recent to decide.
         touch("c", 25, "email"),
         touch("d", 28, "search"),
         won("e", 9, "2"),
@@ -144,7 +144,7 @@ fn rows_of(results: &Results, settings: &Settings) -> Rows {
 }
 
 #[test]
-fn the_topics_and_the_state_teach_the_same() {
+fn topics_and_state_give_the_same_paths() {
     let mut seen = Vec::new();
     for (contacts, account_level, partitions) in [
         (Contacts::Account, AccountLevel::Account, 1),
@@ -178,7 +178,7 @@ fn the_topics_and_the_state_teach_the_same() {
 }
 
 #[test]
-fn a_row_that_is_no_more_and_one_of_before_do_not_count() {
+fn removed_and_outdated_rows_do_not_count() {
     let row = |id: &str, revision, channel: &str| TouchpointRow {
         touchpoint_id: id.into(),
         touch_id: id.into(),

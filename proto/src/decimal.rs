@@ -4,25 +4,25 @@ use std::fmt;
 
 use crate::Decimal;
 
-/// Decimal places of [`Decimal::fixed`], and the most of a [`Decimal`].
+/// Decimal places of [`Decimal::fixed`], and the most that a [`Decimal`] has.
 pub const SCALE_MAX: u32 = 18;
-/// Digits that are kept of a number: all that a 64-bit float has, and one more.
+/// Digits that are kept of a number: one more than a 64-bit float has.
 const DIGITS_MAX: usize = 18;
-/// Decimal places before the point: below 10^15, so that minor units of every currency fit into 63 bits.
+/// Digits before the point: below 10^15, so that minor units of every currency fit into 63 bits.
 const WHOLE_DIGITS_MAX: i64 = 15;
 
-/// An amount of units of 10^-18 that is not negative, in whole minor units of a currency with so many places, halves up; `None` where that
-/// does not fit.
+/// Converts units of 10^-18 to whole minor units of a currency with this many places, halves rounded up; `None` for negative amounts and
+/// for those that do not fit.
 pub fn minor(fixed: i128, places: u16) -> Option<i64> {
     let unit = 10_i128.pow(SCALE_MAX.saturating_sub(places.into()));
     i64::try_from(fixed.checked_add(unit / 2)? / unit).ok()
 }
 
 impl Decimal {
-    /// Reads a plain decimal number, with a sign or an exponent if need be: `300000.00`, `-12.5`, `1.2e7`. Digits beyond the eighteenth
-    /// that counts, and places beyond the eighteenth, are rounded, halves away from zero.
+    /// Reads a plain decimal number, optionally with sign and exponent: `300000.00`, `-12.5`, `1.2e7`. Digits after the eighteenth
+    /// significant one, and places after the eighteenth, are rounded, halves away from zero.
     ///
-    /// `None` for anything else, and for 10^15 and more.
+    /// `None` for anything else, and for numbers of 10^15 or more.
     pub fn parse(text: &str) -> Option<Self> {
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
             Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
@@ -37,7 +37,7 @@ impl Decimal {
         }
         let digits: String = whole.chars().chain(fraction.chars()).collect();
         let significant = digits.trim_start_matches('0');
-        // Places behind the point, negative where zeros are missing before it.
+        // Places after the point; negative if the exponent adds zeros before it.
         let places = i64::try_from(fraction.len()).ok()? - i64::from(exponent);
         let length = i64::try_from(significant.len()).ok()?;
         if length == 0 {
@@ -55,7 +55,7 @@ impl Decimal {
         Some(Self::reduced(signed, places))
     }
 
-    /// `number` with this many places, without trailing zeros; places below zero become zeros.
+    /// `number` with this many places, reduced: no trailing zeros, and negative places written out as zeros.
     fn reduced(number: i64, places: i64) -> Self {
         let (mut number, mut places) = (number, places);
         while places < 0 {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_or_too_large_is_none() {
+    fn a_text_that_is_no_number_or_too_large_is_refused() {
         for text in ["", "-", ".5", "5.", "1,000", "1 000", "abc", "NaN", "1e", "1e5.0", "--1", "1e15", "1e300", "１"] {
             assert_eq!(Decimal::parse(text), None, "{text}");
         }

@@ -12,7 +12,7 @@
 pub trait Described {
     /// Its name in the `.proto` file.
     const NAME: &'static str;
-    /// Its place among the messages of that file.
+    /// Its index among the messages of that file.
     const INDEX: usize;
     /// Its fields, in the order of the `.proto` file.
     const FIELDS: &'static [Field];
@@ -23,13 +23,13 @@ pub trait Described {
 pub struct Field {
     /// Its name, as in JSON.
     pub name: &'static str,
-    /// What it holds; of a list, what each of its items is.
+    /// Its form; for a list, the form of its items.
     pub form: Form,
     /// Whether it is a list.
     pub repeated: bool,
 }
 
-/// What a field holds.
+/// The form of a field: what it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// A text, or the short name of a value of an enum.
@@ -46,13 +46,13 @@ pub enum Form {
     Uint32,
     /// An integer.
     Uint64,
-    /// A moment, milliseconds since 1970-01-01 UTC; 0 where there is none.
+    /// A time, milliseconds since 1970-01-01 UTC; 0 for none.
     Time,
-    /// A day, a text like 2024-03-01.
+    /// A day, as text: 2024-03-01.
     Day,
-    /// Texts by names.
+    /// A map from names to texts.
     Map,
-    /// A message with such fields.
+    /// A message with these fields.
     Message(&'static [Field]),
 }
 
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_what_the_proto_files_say() {
+    fn fields_match_the_proto_files() {
         assert_eq!(form(CreditUpdate::FIELDS, "touch_time"), (Form::Time, false));
         assert_eq!(form(CreditUpdate::FIELDS, "value_minor"), (Form::Int64, false));
         assert_eq!(form(CreditUpdate::FIELDS, "revision"), (Form::Uint64, false));

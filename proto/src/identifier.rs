@@ -12,7 +12,7 @@ use crate::partition;
 
 /// Separates kind, scope and value in the canonical bytes. Part of the stored format: do not change.
 const SEPARATOR: char = '\u{1f}';
-/// The kind of an address, which no event can name. Part of the stored format: do not change.
+/// The kind of an address; no event can contain it. Part of the stored format: do not change.
 const ADDRESS: &str = "~";
 
 /// An xxh3-128 hash (XXH3, 128 bits, seed 0). Compares and prints big-endian.
@@ -30,7 +30,7 @@ impl Hash128 {
         self.0.to_be_bytes()
     }
 
-    /// The first 8 of the bytes, most significant first: where that is enough to tell one from another.
+    /// The first 8 bytes, most significant first: for places where that is enough to distinguish hashes.
     pub fn head(self) -> u64 {
         (self.0 >> 64) as u64
     }
@@ -58,14 +58,14 @@ impl fmt::Debug for Hash128 {
     }
 }
 
-/// A name of a person, device or company, which other names may join: the message `Identifier` of `output.proto`.
+/// One name of a person, device or company, to be joined with others: the message `Identifier` of `output.proto`.
 ///
-/// It is copied wherever somebody is told of it, and never changed: short text is kept in place, longer text is shared by all copies.
+/// It is copied often and never changed: short text is kept in place, longer text is shared by all copies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identifier {
-    /// What sort of name it is: `email`, `phone`, `wechat_openid`, `crm_contact`, ... or a kind the configuration declares.
+    /// What sort of name it is: `email`, `phone`, `wechat_openid`, `crm_contact`, ... or a kind that the configuration declares.
     pub kind: SmolStr,
-    /// Inside what the value is unique: the appid of an OpenID, the open-platform id of a UnionID; empty for unscoped kinds.
+    /// Where the value is unique: the appid of an OpenID, the open-platform id of a UnionID; empty for kinds without scope.
     pub scope: SmolStr,
     /// The normalised value: a lower-case address, an E.164 number, an id as the sender wrote it.
     pub value: SmolStr,
@@ -113,8 +113,8 @@ impl Identifier {
         }
     }
 
-    /// A name that leads to the same actor of the same partition, of `partitions`, and tells nothing but the hash: whoever keeps it to
-    /// send messages there keeps no personal data. The scope is the smallest number with which its key belongs to that partition.
+    /// A reference to the same actor that contains only its hash: messages sent to it reach the actor on its partition (of `partitions`),
+    /// and who stores it stores no personal data. Its scope is the smallest number that gives its key that partition.
     #[must_use]
     pub fn address(&self, partitions: u32) -> Self {
         Self::address_of(self.hash(), partition::of(&self.key(), partitions), partitions)
@@ -138,7 +138,7 @@ impl Identifier {
         self.kind == ADDRESS
     }
 
-    /// xxh3-128 of the canonical bytes: *the identifier hash*. Of an address the hash of the identifier that it leads to.
+    /// xxh3-128 of the canonical bytes: *the identifier hash*. For an address, the hash of the identifier it refers to.
     pub fn hash(&self) -> Hash128 {
         if self.is_address()
             && let Ok(hash) = u128::from_str_radix(&self.value, 16)
@@ -148,7 +148,7 @@ impl Identifier {
         let parts =
             [self.kind.as_bytes(), &[SEPARATOR as u8], self.scope.as_bytes(), &[SEPARATOR as u8], self.value.as_bytes()];
         let length: usize = parts.iter().map(|part| part.len()).sum();
-        // Most are short: no allocation for them.
+        // Most are short: they need no allocation.
         let mut room = [0; 128];
         let Some(key) = room.get_mut(..length) else { return Hash128::of(&parts.concat()) };
         let mut rest = &mut *key;
@@ -160,7 +160,7 @@ impl Identifier {
         Hash128::of(key)
     }
 
-    /// The form of people's outputs: `kind|scope|value`.
+    /// The form for people: `kind|scope|value`.
     pub fn display(&self) -> String {
         format!("{}|{}|{}", self.kind, self.scope, self.value)
     }

@@ -5,7 +5,7 @@
 //! It is derived: `build.rs` gives every message of `output.proto`, and what it holds, serde's implementations, and the fields that serde
 //! would write otherwise the functions of this module.
 
-/// The largest integer that every JSON reader holds exactly (RFC 8259, section 6).
+/// The largest integer that every JSON reader represents exactly (RFC 8259, section 6).
 const EXACT_MAX: u64 = (1 << 53) - 1;
 
 /// An enum whose values have short names.
@@ -39,7 +39,7 @@ pub(crate) mod integer {
         if exact { value.serialize(out) } else { out.collect_str(value) }
     }
 
-    /// As a number or, where it is too large for one, as a text.
+    /// A number; if it is too large to be exact, a text.
     #[derive(serde::Deserialize)]
     #[serde(untagged)]
     enum Integer<T> {
@@ -72,7 +72,7 @@ pub(crate) mod base64 {
     }
 }
 
-/// Values of an enum; of one that this version does not know, the unspecified one.
+/// Values of an enum by name; unknown values become the unspecified one.
 pub(crate) mod name_of {
     use serde::de::{Deserialize, Deserializer, Error};
     use serde::ser::Serializer;

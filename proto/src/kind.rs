@@ -18,16 +18,16 @@ pub const STRONG: [&str; 9] = [
 /// Kinds of person identifiers weaker than any custom kind, strongest first: they name a browser or a device.
 pub const WEAK: [&str; 2] = [ANONYMOUS_ID, DEVICE_ID];
 
-/// A cookie.
+/// A cookie's id.
 pub const ANONYMOUS_ID: &str = "anonymous_id";
-/// A device.
+/// A device's id.
 pub const DEVICE_ID: &str = "device_id";
 /// An account's id in the CRM.
 pub const CRM_ACCOUNT: &str = "crm_account";
 /// An account's internet domain.
 pub const DOMAIN: &str = "domain";
 
-/// The name of an account's company: weaker than all else, and made of what people and records are called, never named by a sender.
+/// The name of an account's company: the weakest kind. Made by ingest from names in traits and records; senders cannot name it.
 pub const COMPANY_NAME: &str = "company_name";
 
 /// Kinds of account identifiers that senders name, strongest first.
@@ -46,7 +46,7 @@ pub fn is_device(kind: &str) -> bool {
     WEAK.contains(&kind)
 }
 
-/// The kinds in force, of identifiers and of milestones: the built-in ones and those of the configuration.
+/// The kinds of identifiers and of milestones: the built-in ones and those of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kinds {
     identifiers: Vec<String>,
@@ -54,7 +54,7 @@ pub struct Kinds {
 }
 
 impl Kinds {
-    /// The built-in kinds, and these: of identifiers strongest first, between `phone` and `anonymous_id`; and of milestones.
+    /// The built-in kinds and these: of identifiers, strongest first, ranked between `phone` and `anonymous_id`; and of milestones.
     pub fn new(identifiers: Vec<String>, milestones: Vec<String>) -> Self {
         Self { identifiers, milestones }
     }
@@ -64,7 +64,7 @@ impl Kinds {
         &self.identifiers
     }
 
-    /// The rank of a person or account kind, 0 the strongest; `None` for a kind nobody declared.
+    /// The rank of a kind of persons or accounts, 0 the strongest; `None` for an undeclared kind.
     pub fn rank(&self, kind: &str) -> Option<u32> {
         let position = if let Some(at) = STRONG.iter().position(|known| *known == kind) {
             at
@@ -83,14 +83,14 @@ impl Kinds {
         MILESTONES.iter().map(|term| term.name).chain(self.milestones.iter().map(String::as_str))
     }
 
-    /// The kind of milestone of this name, whatever its case, or that people call so.
+    /// The kind of milestone with this name or synonym, in any case.
     pub fn milestone(&self, name: &str) -> Option<&str> {
         let name = name.trim();
         let called = |name| MILESTONES.iter().find(|term| term.is_called(name)).map(|term| term.name);
         self.milestones().find(|known| known.eq_ignore_ascii_case(name)).or_else(|| called(name))
     }
 
-    /// What to say of a name that is no kind of milestone.
+    /// The error text for a name that is no kind of milestone.
     pub fn no_milestone(&self) -> String {
         let known: Vec<&str> = self.milestones().collect();
         format!("is no kind of milestone; known are {}, and what kinds.milestones adds", known.join(", "))
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn custom_kinds_stand_between_phone_and_cookie() {
+    fn custom_kinds_rank_between_phone_and_cookie() {
         let kinds = Kinds::new(vec!["badge".into()], Vec::new());
         assert!(kinds.rank("phone") < kinds.rank("badge"));
         assert!(kinds.rank("badge") < kinds.rank(ANONYMOUS_ID));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn milestones_are_known_in_any_case() {
+    fn names_of_milestones_are_read_in_any_case() {
         let kinds = Kinds::new(Vec::new(), vec!["poc_passed".into()]);
         assert_eq!((kinds.milestone(" MQL"), kinds.milestone("PoC_Passed")), (Some("mql"), Some("poc_passed")));
         assert_eq!((kinds.milestone("赢单"), kinds.milestone("Closed Won")), (Some("closed_won"), Some("closed_won")));

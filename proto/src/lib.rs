@@ -39,11 +39,11 @@ pub use json::Named;
 pub use prost::{DecodeError, Message};
 pub use vocabulary::UNATTRIBUTED;
 
-/// `output.proto`, as readers get it.
+/// The text of `output.proto`.
 pub const OUTPUT_PROTO: &str = include_str!("../tributary/v1/output.proto");
 
 /// Version of the internal messages, state and changelog; written to the headers of internal records.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// Weights are billionths: this many make the whole.
+/// Weights are in billionths: this many are the whole.
 pub const WHOLE_NANO: u64 = 1_000_000_000;

@@ -2,32 +2,32 @@
 //!
 //! An object whose own id ends like that (`closed_won:PO#7`) has its number from the first time on: `closed_won:PO#7#1`.
 
-/// The id of the milestone that is the occurrence with this number, from 1, of `base`, `kind:object_id`.
+/// The id of an occurrence of a milestone, by its number from 1. `base` is `kind:object_id`.
 pub fn id_of(base: &str, number: u32) -> String {
     if number == 1 && suffix(base).is_none() { base.to_owned() } else { format!("{base}#{number}") }
 }
 
-/// What [`id_of`] was made of.
+/// The parts of [`id_of`].
 pub fn parts(id: &str) -> (&str, u32) {
     suffix(id).unwrap_or((id, 1))
 }
 
-/// The key of the actor that keeps the contacts of an object.
+/// The key of the actor of an object, which stores its contacts.
 pub fn object_key(object_id: &str) -> String {
     format!("object:{object_id}")
 }
 
-/// Whether a key is that of such an actor.
+/// Whether a key is that of an object's actor.
 pub fn is_object_key(key: &str) -> bool {
     key.starts_with("object:")
 }
 
-/// The key of the actor that knows what a record of a CRM has said.
+/// The key of the actor of a CRM record, which stores where the record's events went.
 pub fn record_key(record: &str) -> String {
     format!("record:{record}")
 }
 
-/// The kinds of milestones that there cannot be: with these words other keys begin.
+/// Names that cannot be kinds of milestones, because other keys begin with them.
 pub const RESERVED_KINDS: [&str; 2] = ["object", "record"];
 
 fn suffix(id: &str) -> Option<(&str, u32)> {

@@ -34,7 +34,7 @@ pub fn murmur2(data: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    /// The values of Kafka's own `UtilsTest.testMurmur2`.
+    /// The values of Kafka's `UtilsTest.testMurmur2`.
     #[test]
     fn agrees_with_kafka() {
         let cases: [(&[u8], i32); 6] = [

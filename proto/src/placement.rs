@@ -2,7 +2,7 @@
 
 use crate::{Placement, Span};
 
-/// A span of a placement.
+/// A span of a placement, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stay<'a> {
     /// Its first and its last millisecond.
@@ -11,9 +11,9 @@ pub struct Stay<'a> {
     pub to_ms: i64,
     /// The unit.
     pub unit: &'a str,
-    /// The account; empty while none is known.
+    /// The account; empty while unknown.
     pub account_id: &'a str,
-    /// The unit of that account: `unit`, or one of those below it.
+    /// The unit of the account itself: `unit`, or a subsidiary's below it.
     pub account_unit: &'a str,
 }
 
@@ -24,7 +24,7 @@ impl Placement {
         begun.last().map_or((&self.unit, &self.account_id), |span| (&span.unit, &span.account_id))
     }
 
-    /// All spans, from the beginning to the end of time; those of no length are left out.
+    /// All spans, from the beginning to the end of time; empty ones are left out.
     pub fn stays(&self) -> impl Iterator<Item = Stay<'_>> {
         let first = (i64::MIN, self.unit.as_str(), self.account_id.as_str(), self.own_unit());
         let begins = [first].into_iter().chain(self.later.iter().map(Span::begins));
@@ -34,7 +34,7 @@ impl Placement {
         stays.filter(|stay| stay.from_ms <= stay.to_ms)
     }
 
-    /// The unit of the account itself, whatever is above it.
+    /// The unit of the account itself, below any parent accounts.
     pub fn own_unit(&self) -> &str {
         own_or(&self.account_unit, &self.unit)
     }

@@ -1,16 +1,16 @@
 //! The vocabulary of settings, records and rows, with synonyms in English and Chinese: models, kinds of milestones, roles and channels.
 //! Identifier kinds are in [`kind`](crate::kind), with their ranks.
 
-/// A word, and what people call it.
+/// A term and its synonyms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Term {
-    /// The word itself.
+    /// The term.
     pub name: &'static str,
-    /// In English.
+    /// Its name in English.
     pub english: &'static str,
-    /// In Chinese.
+    /// Its name in Chinese.
     pub chinese: &'static str,
-    /// What else it is called: read without case, spaces, `-`, `_` and `&`.
+    /// Synonyms; case, spaces, `-`, `_` and `&` are ignored.
     pub also: &'static [&'static str],
 }
 
@@ -19,19 +19,19 @@ impl Term {
         Self { name, english, chinese, also }
     }
 
-    /// Whether people call it so.
+    /// Whether this text is a name or a synonym of it.
     pub fn is_called(&self, text: &str) -> bool {
         let text = folded(text);
         [self.name, self.english, self.chinese].iter().chain(self.also).any(|known| folded(known) == text)
     }
 }
 
-/// A text without what people write one way and another: case, spaces, `-`, `_` and `&`.
+/// A text without case, spaces, `-`, `_` and `&`: for comparisons.
 pub fn folded(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '_' | '&')).flat_map(char::to_lowercase).collect()
 }
 
-/// The kind that opens the funnel; an [`MQL`] stands in for it.
+/// The kind that begins the funnel; an [`MQL`] stands in for it.
 pub const LEAD: &str = "lead";
 /// Marketing-qualified lead.
 pub const MQL: &str = "mql";
@@ -56,8 +56,7 @@ pub const MILESTONES: [Term; 12] = [
     Term::new("expansion", "Expansion", "增购", &["扩展销售"]),
 ];
 
-/// The types of models, each with the names that people search for. Six learn from paths. The last five are presets: `position` or `staged`
-/// with parameters of their own.
+/// The types of models, each with synonyms. Six learn from paths. The last five are presets: `position` or `staged` with fixed parameters.
 pub const MODELS: [Term; 21] = [
     Term::new("first_touch", "First touch", "首次互动", &["FTA", "first click", "首次触点"]),
     Term::new("last_touch", "Last touch", "末次互动", &["LTA", "last click", "末次触点"]),
@@ -92,7 +91,7 @@ pub const MODELS: [Term; 21] = [
     Term::new("full_path", "Full path", "全路径", &["Z", "Z-shaped", "full path attribution", "全链路"]),
 ];
 
-/// What people are in a deal, as CRMs and people write it.
+/// The roles of people in deals, with the spellings of CRMs and people.
 pub const ROLES: [Term; 10] = [
     Term::new("decision_maker", "Decision maker", "决策者", &["economic decision maker", "决策人"]),
     Term::new("economic_buyer", "Economic buyer", "经济购买者", &["budget holder", "预算负责人"]),
@@ -106,7 +105,7 @@ pub const ROLES: [Term; 10] = [
     Term::new("blocker", "Blocker", "反对者", &[]),
 ];
 
-/// The channels that the built-in rules give, and that of a visit of which none knows what it is. Senders may name others.
+/// The channels that the built-in rules give, and that of a visit without a source. Senders may name others.
 pub const CHANNELS: [Term; 27] = [
     Term::new(DIRECT, "Direct", "直接访问", &[]),
     Term::new("organic_search", "Organic search", "自然搜索", &["SEO"]),
@@ -137,24 +136,24 @@ pub const CHANNELS: [Term; 27] = [
     Term::new("unassigned", "Unassigned", "未分配", &[]),
 ];
 
-/// The word of a list that people call so.
+/// The term with this name or synonym.
 pub fn find<'t>(terms: &'t [Term], text: &str) -> Option<&'t Term> {
     terms.iter().find(|term| term.is_called(text))
 }
 
-/// A role as it is compared: by the name in [`ROLES`] where people call it so, else in lower case with `_` between words.
+/// A role for comparison: its name in [`ROLES`] if it is there, else in lower case with `_` between words.
 pub fn role(text: &str) -> String {
     let plain = || text.split([' ', '-', '_']).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("_").to_lowercase();
     find(&ROLES, text).map_or_else(plain, |term| term.name.to_owned())
 }
 
-/// Places of a journey that a model may name beside kinds of milestones: its first touch, its last, and the milestone that closes it.
+/// Anchors that a model may name beside kinds of milestones: the first touch, the last, and that of the milestone that closes the deal.
 pub const ANCHORS: [&str; 3] = ["first", "last", "close"];
 
-/// The channel of a visit that nothing brought.
+/// The channel of a visit without a source.
 pub const DIRECT: &str = "direct";
 
-/// `touch_id` and `channel` of the one row of a milestone whose journey is empty.
+/// `touch_id` and `channel` of the only row of a milestone whose journey is empty.
 pub const UNATTRIBUTED: &str = "unattributed";
 
 #[cfg(test)]

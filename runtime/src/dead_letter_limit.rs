@@ -15,15 +15,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-/// `[worker.dead_letters]`: how much of a partition of an input topic may be refused. 0 is no limit.
+/// `[worker.dead_letters]`: how many records of a partition of an input topic may be refused. 0 is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeadLetterLimits {
-    /// Fewer records than this may be refused one after the other.
+    /// Consecutive refused records that stop the partition.
     pub in_a_row: u32,
-    /// At most this share of every `window` records may be refused, percent: 1 to 100.
+    /// Most refused records of every `window`, percent: 1 to 100.
     pub percent: u32,
-    /// The records that `percent` is taken of.
+    /// The number of records that `percent` refers to.
     pub window: u32,
 }
 
@@ -34,26 +34,26 @@ impl Default for DeadLetterLimits {
 }
 
 impl DeadLetterLimits {
-    /// No limits: for files, whose dead letters are the report.
+    /// No limits: for files, where the dead letters are the report.
     pub const NONE: Self = Self { in_a_row: 0, percent: 0, window: 0 };
 }
 
-/// The limits as running workers read them before each batch: clones share them, and each can change them.
+/// The current limits, read by workers before each batch. Clones share them; each can change them.
 #[derive(Debug, Clone, Default)]
 pub struct LiveLimits(Arc<Mutex<DeadLetterLimits>>);
 
 impl LiveLimits {
-    /// These limits, until others are set.
+    /// With these limits, until others are set.
     pub fn new(limits: DeadLetterLimits) -> Self {
         Self(Arc::new(Mutex::new(limits)))
     }
 
-    /// The limits now.
+    /// The current limits.
     pub fn get(&self) -> DeadLetterLimits {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets other limits. Partitions that were stopped under the former ones go on, and are counted anew.
+    /// Sets other limits. Partitions stopped under the former ones continue, and their counts begin again.
     pub fn set(&self, limits: DeadLetterLimits) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = limits;
     }
@@ -67,16 +67,16 @@ impl PartialEq for LiveLimits {
 
 impl Eq for LiveLimits {}
 
-/// More was refused than may be.
+/// Too many records were refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitExceeded {
-    /// So many records were refused
+    /// The number of refused records
     pub refused: u32,
-    /// of so many that were read last.
+    /// among this number of records read last.
     pub of: u32,
 }
 
-/// What was refused of a partition of an input topic. A worker that starts, or whose transaction was aborted, begins to count anew.
+/// Counts refused records of a partition of an input topic. A worker that starts, or whose transaction was aborted, begins to count again.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DeadLetterCount {
     in_a_row: u32,
@@ -85,7 +85,7 @@ pub struct DeadLetterCount {
 }
 
 impl DeadLetterCount {
-    /// Counts a record; returns whether it was one refusal too many.
+    /// Counts a record; returns the numbers if it is the refusal that exceeds a limit.
     pub fn note(&mut self, refused: bool, limits: &DeadLetterLimits) -> Option<LimitExceeded> {
         self.in_a_row = if refused { self.in_a_row.saturating_add(1) } else { 0 };
         if refused && self.in_a_row == limits.in_a_row {
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_good_record_ends_a_row() {
+    fn one_good_record_ends_a_run_of_refused_ones() {
         let limits = DeadLetterLimits { in_a_row: 2, ..DeadLetterLimits::NONE };
         let mut partition = DeadLetterCount::default();
         let excess: Vec<bool> =
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_taken_of_every_window() {
+    fn the_share_is_of_every_window() {
         let limits = DeadLetterLimits { in_a_row: 0, percent: 50, window: 4 };
         let mut partition = DeadLetterCount::default();
         let half = [true, false, true, false, true, true, false, true].map(|refused| partition.note(refused, &limits));

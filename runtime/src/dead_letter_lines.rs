@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use tributary_proto::DeadLetter;
 
-/// Lines a minute of one worker; what is refused beyond is counted.
+/// Log lines per minute and worker; further refusals are only counted.
 pub const LINES_A_MINUTE: usize = 10;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -33,7 +33,7 @@ pub struct Place {
     event: u32,
 }
 
-/// What was refused of a batch: as much as lines are written of, and how much it is in all.
+/// The refusals of a batch: as many as may be logged, and their total number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refused {
     first: Vec<Place>,
@@ -41,7 +41,7 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// What these letters say.
+    /// From these dead letters.
     pub fn of(letters: &[DeadLetter]) -> Self {
         let place = |letter: &DeadLetter| Place {
             reason: letter.reason.clone(),
@@ -57,14 +57,14 @@ impl Refused {
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
-    /// This was refused.
+    /// One refusal.
     Refused(Place),
-    /// So many more were, without a line of their own.
+    /// The number of further refusals without a line of their own.
     More(u64),
 }
 
 impl Line {
-    /// Writes it.
+    /// Logs it.
     pub fn log(&self, stage: &'static str) {
         match self {
             Self::Refused(Place { reason, topic, partition, offset, event }) => {
@@ -79,17 +79,17 @@ impl Line {
     }
 }
 
-/// Which lines are written. Of one worker.
+/// Decides which lines are logged, for one worker.
 #[derive(Debug, Default)]
 pub struct DeadLetterLines {
-    /// When the first line of this minute was written; `None` where nothing was refused of late.
+    /// When the first line of the current minute was logged; `None` if there was no refusal recently.
     since: Option<Instant>,
     written: usize,
     withheld: u64,
 }
 
 impl DeadLetterLines {
-    /// What was refused of a batch, once it is committed: the lines about it.
+    /// The lines for the refusals of a committed batch.
     pub fn note(&mut self, refused: Refused, now: Instant) -> Vec<Line> {
         let mut lines: Vec<Line> = self.due(now).into_iter().collect();
         if refused.count == 0 {
@@ -106,13 +106,13 @@ impl DeadLetterLines {
         lines
     }
 
-    /// What is to be said once a minute is over, whether or not more was refused.
+    /// The line that is due at the end of a minute, even without further refusals.
     pub fn due(&mut self, now: Instant) -> Option<Line> {
         let over = self.since.is_some_and(|since| now.saturating_duration_since(since) >= MINUTE);
         if over { self.rest() } else { None }
     }
 
-    /// What has not been said yet: for a worker that ends.
+    /// The last line, when a worker ends.
     pub fn rest(&mut self) -> Option<Line> {
         let Self { withheld, .. } = std::mem::take(self);
         (withheld > 0).then_some(Line::More(withheld))
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_have_lines_and_the_rest_a_count_when_the_minute_is_over() {
+    fn the_first_few_refused_records_get_lines_and_the_rest_one_count_a_minute() {
         let (mut lines, start) = (DeadLetterLines::default(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(lines.note(Refused::of(&letters(0..4)), at(0)).len(), 4);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_worker_has_not_said_it_says_at_its_end() {
+    fn counts_not_yet_logged_are_logged_when_a_worker_ends() {
         let (mut lines, start) = (DeadLetterLines::default(), Instant::now());
         assert_eq!(lines.rest(), None);
         lines.note(Refused::of(&letters(0..12)), start);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_refused_says_nothing() {
+    fn without_refused_records_nothing_is_logged() {
         let (mut lines, start) = (DeadLetterLines::default(), Instant::now());
         assert_eq!(lines.note(Refused::of(&[]), start), []);
         assert_eq!(lines.due(start + MINUTE * 2), None);

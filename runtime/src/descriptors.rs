@@ -5,29 +5,29 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// More than this no process of ours needs, and some kernels allow a billion.
+/// Most descriptors asked for: no process of ours needs more, and some kernels allow a billion.
 const RAISED_MAX: u64 = 1 << 20;
-/// The most table files that a store keeps open, and the fewest.
+/// Most and fewest table files that a store keeps open.
 const TABLES_MAX: u64 = 256;
 const TABLES_MIN: u64 = 24;
-/// What a store opens beside them: its log, its manifest, what compactions write.
+/// Other open files of a store: its log, its manifest, output of compactions.
 const STORE_BESIDE: u64 = 16;
-/// A connection of a Kafka client, and what wakes its thread and those beside it. Measured: 12 to 20 of a client.
+/// Descriptors per connection of a Kafka client, with those that wake its threads. Measured: 12 to 20 per client.
 const KAFKA_CONNECTION: u64 = 4;
-/// Standard streams, pollers, timers, signals, certificates, what is opened for a moment.
+/// Standard streams, pollers, timers, signals, certificates, files opened briefly.
 const RESERVE: u64 = 64;
 
-/// What is to be done where a store found none left.
+/// What to do when a store cannot open more files.
 pub const ADVICE: &str = "; raise the limit of open files (`ulimit -n`, LimitNOFILE; `tributary check` tells who needs them) and start again: \
                           what was answered is stored";
 
 /// Whether an error of RocksDB means that no more files can be opened.
 pub(crate) fn says_none_left(text: &str) -> bool {
-    // The texts of `strerror`; those of the system's own limit begin alike.
+    // The texts of `strerror`; that for the system-wide limit begins in the same way.
     text.contains("Too many open files")
 }
 
-/// Raises the soft limit of open files to the hard one. Where that is refused it stays as it is.
+/// Raises the soft limit of open files to the hard one. If that is refused, it stays.
 pub fn raise() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.unwrap_or(RAISED_MAX).min(RAISED_MAX);
@@ -36,25 +36,25 @@ pub fn raise() {
     }
 }
 
-/// How many files this process may have open.
+/// How many open files this process may have.
 pub fn allowed() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(RAISED_MAX)
 }
 
-/// Who needs open files.
+/// The numbers of things that need open files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Wants {
     /// RocksDB stores.
     pub stores: u64,
     /// Kafka clients.
     pub clients: u64,
-    /// Brokers, about.
+    /// Brokers, approximately.
     pub brokers: u64,
-    /// Connections to the listeners of metrics, probes and questions, and the listeners themselves.
+    /// Connections to the listeners for metrics, probes and admin requests, plus the listeners.
     pub listeners: u64,
 }
 
-/// How the open files of a process are shared out.
+/// How the limit of open files of a process is divided.
 ///
 /// ```
 /// use tributary_runtime::descriptors::{Descriptors, Wants};
@@ -64,22 +64,22 @@ pub struct Wants {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Descriptors {
-    /// How many there are.
+    /// The limit.
     pub allowed: u64,
     /// Table files that each store may keep open.
     pub tables: u64,
-    /// For all stores.
+    /// For all stores together.
     pub stores: u64,
     /// For Kafka.
     pub kafka: u64,
-    /// For the listeners of metrics, probes and questions.
+    /// For the listeners of metrics, probes and admin requests.
     pub listeners: u64,
-    /// For all else.
+    /// For everything else.
     pub reserve: u64,
 }
 
 impl Descriptors {
-    /// Of so many that are allowed. A third of them may be the stores'.
+    /// Divides the limit. The stores get a third of it at most.
     pub fn of(allowed: u64, wants: Wants) -> Self {
         let tables = (allowed / 3 / wants.stores.max(1)).saturating_sub(STORE_BESIDE).clamp(TABLES_MIN, TABLES_MAX);
         Self {
@@ -92,7 +92,7 @@ impl Descriptors {
         }
     }
 
-    /// What the process needs itself.
+    /// How many the process itself needs.
     pub fn need(&self) -> u64 {
         self.stores + self.kafka + self.listeners + self.reserve
     }
@@ -103,7 +103,7 @@ impl Descriptors {
     }
 }
 
-/// Table files that a store keeps open which is the only one of its process: a setting of RocksDB.
+/// Table files that the only store of a process keeps open: a setting of RocksDB.
 pub fn tables_of_one_store() -> i32 {
     let shared = Descriptors::of(allowed(), Wants { stores: 1, ..Wants::default() });
     i32::try_from(shared.tables).unwrap_or(i32::MAX)

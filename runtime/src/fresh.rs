@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::metric::Metric;
 use crate::topic::Topic;
 
-/// What a value is about: a partition of a stage's input.
+/// The labels of a value: a partition of a stage's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The stage.
@@ -21,7 +21,7 @@ pub struct Place {
     pub partition: u32,
 }
 
-/// Such gauges. Clones are the same.
+/// Gauges whose values expire. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct FreshGauges(Arc<Mutex<BTreeMap<(&'static str, Place), Sample>>>);
 
@@ -37,7 +37,7 @@ impl FreshGauges {
         look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Sets a gauge, whose value is known until then; `None`: it is not known.
+    /// Sets a gauge to a value that is valid until a time; `None`: the value is unknown.
     pub fn set(&self, metric: &'static Metric, place: Place, value: Option<f64>, until: Instant) {
         self.with(|samples| match value {
             Some(value) => drop(samples.insert((metric.name, place), Sample { metric, value, until })),
@@ -45,17 +45,17 @@ impl FreshGauges {
         });
     }
 
-    /// Nothing is known of the partition of any input of the stage.
+    /// Removes the values for a partition of all inputs of a stage.
     pub fn forget(&self, stage: &str, partition: u32) {
         self.with(|samples| samples.retain(|(_, place), _| place.stage != stage || place.partition != partition));
     }
 
-    /// Nothing is known.
+    /// Removes all values.
     pub fn forget_all(&self) {
         self.with(BTreeMap::clear);
     }
 
-    /// What is known now, in the text format of Prometheus.
+    /// The valid values, in the text format of Prometheus.
     pub fn render(&self) -> String {
         self.render_at(Instant::now())
     }
@@ -65,7 +65,7 @@ impl FreshGauges {
             samples.retain(|_, sample| sample.until > now);
             let (mut text, mut latest) = (String::new(), "");
             for (&(name, place), Sample { metric, value, .. }) in samples.iter() {
-                // Writing to a text cannot fail.
+                // Writing to a string cannot fail.
                 if latest != name {
                     let _ = write!(text, "# HELP {name} {}\n# TYPE {name} gauge\n", metric.help);
                     latest = name;
@@ -87,7 +87,7 @@ mod tests {
     use crate::metrics::{CONSUMER_LAG_RECORDS, HELD_UP_SECONDS};
 
     #[test]
-    fn what_is_not_fresh_is_absent() {
+    fn an_expired_value_is_absent() {
         let gauges = FreshGauges::default();
         let now = Instant::now();
         let at = |partition| Place { stage: "identity", topic: Topic::IdentityInbox, partition };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::service::Pulse;
 
-/// How often a waiting worker looks.
+/// How often a waiting worker checks.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// See the module. Clones are the same gate.
@@ -15,24 +15,24 @@ const LOOK: Duration = Duration::from_millis(20);
 pub struct Gate(Arc<AtomicUsize>);
 
 impl Default for Gate {
-    /// A gate that waits for its maker.
+    /// A gate that waits for its creator.
     fn default() -> Self {
         Self(Arc::new(AtomicUsize::new(1)))
     }
 }
 
 impl Gate {
-    /// The gate waits for one more.
+    /// The gate waits for one more participant.
     pub fn expect(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// One of those it waits for is ready. Each calls this once.
+    /// A participant is ready. Each calls this once.
     pub fn ready(&self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Waits until all have what they need; false if the worker must leave before.
+    /// Waits until all participants are ready; false if the worker must stop before that.
     pub fn pass(&self, pulse: &Pulse) -> bool {
         while self.0.load(Ordering::SeqCst) > 0 {
             if pulse.stopping() {
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_passes_when_one_fails() {
+    fn no_thread_passes_when_one_fails() {
         let (gate, passed) = (Gate::default(), Arc::new(AtomicUsize::new(0)));
         let mut service = Service::default();
         for fails in [false, true, false] {
@@ -93,7 +93,7 @@ mod tests {
         }
         assert_eq!(passed.load(Ordering::SeqCst), 0);
         gate.ready();
-        // Whoever ends stops the others, which have passed by then or not: a worker that runs does not end.
+        // A worker that ends stops the others, whether they have passed or not; a running one does not end.
         service.wait().unwrap();
         assert!(passed.load(Ordering::SeqCst) > 0);
     }

@@ -11,12 +11,12 @@ use tributary_proto::{Generation, Hash128, Message as _};
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Why a process with these settings must not go on.
+/// Why a process with these settings must stop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedGeneration {
-    /// Others have taken hold since.
+    /// Newer settings are in force.
     #[error(
-        "stage {stage}: these settings are those of generation {own}, and those of generation {newest} have taken hold since, by {instance}: \
+        "stage {stage}: these settings are those of generation {own}, and those of generation {newest} are in force since then, written by {instance}: \
          start this process with the settings of the others, or, to go back to these, run `tributary plan accept` with them"
     )]
     Older {
@@ -24,12 +24,12 @@ pub enum RefusedGeneration {
         stage: String,
         /// The generation of these settings.
         own: u64,
-        /// The one that holds.
+        /// The newest one.
         newest: u64,
-        /// Who began it.
+        /// The process that wrote it.
         instance: String,
     },
-    /// A journey may look further back than touches were kept.
+    /// Journeys could need touches older than those that were kept.
     #[error(
         "stage {stage}: a journey may look {needed} days back from the newest touch now (attribution.horizon_days and the longest window), and \
          what is stored goes back {kept}: {shorter}compute everything anew from the raw records, in a pipeline of its own or by `tributary \
@@ -40,12 +40,12 @@ pub enum RefusedGeneration {
         stage: String,
         /// How many days these settings need.
         needed: i64,
-        /// How many there are.
+        /// How many days were kept.
         kept: i64,
-        /// Which shorter horizon would do; empty where none does.
+        /// A shorter horizon that would work; empty if there is none.
         shorter: String,
     },
-    /// The state of a partition was computed by later settings.
+    /// The state of a partition was computed by newer settings.
     #[error(
         "it was computed by settings of generation {found}, and those of this process are of generation {own}: start it with the newest, \
          which `tributary plan show` tells"
@@ -53,38 +53,38 @@ pub enum RefusedGeneration {
     State {
         /// The generation of this process.
         own: u64,
-        /// The one in the state.
+        /// The generation of the state.
         found: u64,
     },
 }
 
-/// What is known of the generations, in the order in which they were written.
+/// The generations read so far, in the order in which they were written.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Generations(Vec<Generation>);
 
 /// What a starting process has to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Choice {
-    /// Nothing: these settings are the newest, of this generation.
+    /// Nothing: its settings are the newest, with this generation.
     Newest(u64),
-    /// To write this, and to look again.
+    /// Write this record, and read again.
     Write(Generation),
 }
 
-/// Under which circumstances settings take hold.
+/// Circumstances under which settings come into force.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Terms {
-    /// Whether nothing was computed yet, so that nothing can be missing.
+    /// Whether nothing was computed before, so that nothing can be missing.
     pub new: bool,
-    /// Whether an operator has accepted these settings (`plan accept`), whatever was active before.
+    /// Whether an operator has accepted these settings (`plan accept`), whatever was in force before.
     pub accepted: bool,
 }
 
 impl Generations {
-    /// Takes note of a record of the topic.
+    /// Adds a record of the topic.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is malformed.
     pub fn note(&mut self, bytes: &[u8]) -> Result<(), prost::DecodeError> {
         let found = Generation::decode(bytes)?;
         let same = |known: &Generation| (&known.stage, known.digest) == (&found.stage, found.digest);
@@ -96,7 +96,7 @@ impl Generations {
         Ok(())
     }
 
-    /// The newest of a stage.
+    /// The newest generation of a stage.
     pub fn newest(&self, stage: &str) -> Option<&Generation> {
         self.0.iter().filter(|known| known.stage == stage).max_by_key(|known| known.generation)
     }
@@ -108,10 +108,10 @@ impl Generations {
         all
     }
 
-    /// What a process has to do that starts with these settings.
+    /// What a process that starts with these settings has to do.
     ///
     /// # Errors
-    /// Why they must not take hold.
+    /// Why they must not come into force.
     pub fn choose(&self, own: &Generation, terms: Terms) -> Result<Choice, RefusedGeneration> {
         let Some(newest) = self.newest(&own.stage) else {
             return Ok(Choice::Write(Generation { generation: 1, kept_ms: own.reach_ms, ..own.clone() }));
@@ -128,7 +128,7 @@ impl Generations {
         Ok(Choice::Write(Generation { kept_ms: own.reach_ms.min(newest.kept_ms), ..next }))
     }
 
-    /// Of settings that are the newest: of two that were written as the same generation the later one takes the next number.
+    /// For settings that are the newest: if two were written with the same number, the later one takes the next number.
     fn alone(&self, newest: &Generation) -> Choice {
         let same = |known: &&Generation| (&known.stage, known.generation) == (&newest.stage, newest.generation);
         match self.0.iter().filter(same).count() {
@@ -137,10 +137,10 @@ impl Generations {
         }
     }
 
-    /// Whether a process may continue with these settings, according to the generations read so far.
+    /// Whether a process may continue with these settings, given the generations read so far.
     ///
     /// # Errors
-    /// When others have taken hold since.
+    /// When newer settings are in force.
     pub fn holds(&self, own: &Generation) -> Result<(), RefusedGeneration> {
         match self.newest(&own.stage) {
             Some(newest) if newest.digest != own.digest => self.admits(own, false),
@@ -148,7 +148,7 @@ impl Generations {
         }
     }
 
-    /// Refuses settings that were left.
+    /// Refuses settings that were replaced by newer ones.
     fn admits(&self, own: &Generation, accepted: bool) -> Result<(), RefusedGeneration> {
         let known = self.0.iter().find(|known| (&known.stage, known.digest) == (&own.stage, own.digest));
         match (known, self.newest(&own.stage)) {
@@ -163,7 +163,7 @@ impl Generations {
     }
 }
 
-/// Refuses settings that look further back than what is stored.
+/// Refuses settings whose journeys need older touches than those stored.
 fn reaches(own: &Generation, newest: &Generation) -> Result<(), RefusedGeneration> {
     if own.reach_ms <= newest.kept_ms {
         return Ok(());
@@ -182,12 +182,12 @@ pub fn key(of: &Generation) -> Vec<u8> {
     format!("{}/{}", of.stage, digest_text(of.digest)).into_bytes()
 }
 
-/// A digest as people see it.
+/// A digest as text.
 pub fn digest_text(digest: u64) -> String {
     format!("{digest:016x}")
 }
 
-/// A digest of texts that decide what is computed. Never 0, which stands for none.
+/// A digest of texts that decide what is computed. Never 0, which means none.
 pub fn digest(text: &str) -> u64 {
     Hash128::of(text.as_bytes()).head().max(1)
 }
@@ -201,7 +201,7 @@ mod tests {
         Generation { stage: "attributor".into(), digest, reach_ms, window_ms: window_days * DAY_MS, ..Generation::default() }
     }
 
-    /// The topic, and those who write it.
+    /// The topic in memory.
     #[derive(Default)]
     struct Topic(Vec<Vec<u8>>);
 
@@ -216,7 +216,7 @@ mod tests {
             self.0.push(generation.encode_to_vec());
         }
 
-        /// Starts as a process does: until its settings are the newest.
+        /// Starts like a process: repeats until its settings are the newest.
         fn start(&mut self, own: &Generation, terms: Terms) -> Result<u64, RefusedGeneration> {
             loop {
                 match self.read().choose(own, terms)? {
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_take_hold_one_after_the_other_and_none_twice() {
+    fn settings_come_into_force_one_after_the_other_and_none_twice() {
         let mut topic = Topic::default();
         let (a, b) = (own(7, 730, 540), own(8, 730, 540));
         assert_eq!(topic.start(&a, Terms::default()), Ok(1));
@@ -247,11 +247,11 @@ mod tests {
     }
 
     #[test]
-    fn who_start_together_with_the_same_settings_are_one_generation() {
+    fn instances_that_start_together_with_the_same_settings_are_one_generation() {
         let mut topic = Topic::default();
         topic.start(&own(7, 730, 540), Terms::default()).unwrap();
         let next = own(8, 730, 540);
-        // Both have read before either writes; a third dies after it has written.
+        // Two processes read before either writes; a third dies after its write.
         for _ in 0..3 {
             let mut early = Topic(topic.0[..1].to_vec());
             early.start(&next, Terms::default()).unwrap();
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_that_start_together_with_different_settings_one_holds() {
+    fn of_two_instances_that_start_together_with_different_settings_one_wins() {
         let mut topic = Topic::default();
         topic.start(&own(7, 730, 540), Terms::default()).unwrap();
         let (a, b) = (own(8, 730, 540), own(9, 730, 540));

@@ -30,7 +30,7 @@ pub use serve::{FILES_BEYOND, Name, serve as serve_connections};
 /// The header with the name of the service.
 pub const SERVICE: &str = "tributary-service";
 
-/// Why metrics are not served.
+/// Why metrics cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The address cannot be listened on.
@@ -43,13 +43,13 @@ pub enum HttpError {
         /// The error of the system.
         source: io::Error,
     },
-    /// The thread or its runtime was refused.
+    /// The thread or its runtime could not be started.
     #[error("the thread of the HTTP listener cannot be started: {0}")]
     Thread(#[from] io::Error),
 }
 
-/// Serves metrics and health on a thread of their own, for as long as the process lives. Every answer names the service in the header
-/// [`SERVICE`]. Returns the address listened on.
+/// Serves metrics and health on a thread of their own, until the process ends. Every answer names the service in the header [`SERVICE`].
+/// Returns the listening address.
 ///
 /// # Errors
 /// When the address cannot be listened on.
@@ -66,7 +66,7 @@ pub fn serve_probes(address: SocketAddr, health: Health, service: &str) -> Resul
     listen("http.probes", address, named(probes(health), service))
 }
 
-/// Names the service in the header [`SERVICE`] of all answers.
+/// Adds the header [`SERVICE`] to all answers.
 pub fn named(router: Router, service: &str) -> Router {
     let name = HeaderValue::from_str(service).ok();
     router.layer(map_response(move |mut response: Response| {
@@ -86,10 +86,10 @@ fn listen(setting: &'static str, address: SocketAddr, router: Router) -> Result<
     Ok(bound)
 }
 
-/// Serves a listener that does not block on a thread of its own, for as long as the process lives. `listener` is the setting that names it.
+/// Serves a non-blocking listener on a thread of its own, until the process ends. `listener` is the setting of its address.
 ///
 /// # Errors
-/// When the thread is refused.
+/// When the thread cannot be started.
 pub fn serve_on_thread(
     setting: &'static str,
     listener: std::net::TcpListener,
@@ -121,7 +121,7 @@ fn stuck(health: &Health) -> Vec<String> {
     if health.is_live() { Vec::new() } else { vec!["a worker is stuck".to_owned()] }
 }
 
-/// 200 where all is well, else 503 and why, a line for each reason; and what else there is to say.
+/// 200 if there are no reasons; else 503 with one line per reason; then further lines.
 fn answer(well: &'static str, mut reasons: Vec<String>, more: Vec<String>) -> (StatusCode, String) {
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if reasons.is_empty() {

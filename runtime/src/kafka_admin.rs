@@ -14,10 +14,10 @@ use crate::config::kafka::KafkaSettings;
 use crate::kafka::{ConnectionErrors, explain};
 use crate::topics_plan::{FoundTopic, TopicSpec};
 
-/// Between two looks whether new topics are shown.
+/// Time between checks whether new topics are listed.
 const SHOWN_WAIT: Duration = Duration::from_millis(100);
 
-/// What went wrong when the brokers were asked.
+/// Why a request to the brokers failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// The client refused its configuration.
@@ -31,7 +31,7 @@ pub enum AdminError {
         /// The error of the client.
         why: String,
     },
-    /// Topics may not even be looked at.
+    /// This login may not even list topics.
     #[error("this login may not describe topic {0}: grant it Describe, Read and Write on the topics and Read on the groups")]
     Forbidden(String),
     /// The brokers refused to describe or create topics.
@@ -45,7 +45,7 @@ pub enum AdminError {
         /// The error of the broker.
         code: RDKafkaErrorCode,
     },
-    /// A topic was created, and the brokers do not list it yet.
+    /// A topic was created, but the brokers do not list it yet.
     #[error("topic {0} was created, but the brokers do not show it yet; look again with `tributary topics plan`")]
     NotShown(String),
     /// A number does not fit Kafka's protocol.
@@ -63,7 +63,7 @@ pub enum AdminError {
 /// A connection for administration.
 pub struct KafkaAdmin {
     client: AdminClient<DefaultClientContext>,
-    /// Asked for metadata: unlike that of the other client, its log can be heard.
+    /// For metadata: unlike that of the admin client, its log can be read.
     asker: BaseConsumer<ConnectionErrors>,
     brokers: String,
     timeout: Duration,
@@ -79,7 +79,7 @@ pub struct Cluster {
 }
 
 impl KafkaAdmin {
-    /// A connection to the brokers of the settings. Nothing is sent yet; each later call gives up after `timeout`.
+    /// A client for the brokers in the settings. Nothing is sent yet; each later call has this `timeout`.
     ///
     /// # Errors
     /// When the client refuses its configuration.
@@ -90,7 +90,7 @@ impl KafkaAdmin {
         Ok(Self { client, asker, brokers: settings.brokers.clone(), timeout })
     }
 
-    /// Asks which brokers and topics there are.
+    /// Requests the brokers and topics.
     ///
     /// # Errors
     /// When no broker answers.
@@ -111,7 +111,7 @@ impl KafkaAdmin {
 
     /// The topics among `names` that exist, with their settings.
     ///
-    /// # Errors
+    /// Those of `names` that exist, with their settings.
     /// When no broker answers, or it refuses to describe topics.
     pub async fn find(&self, names: &[String]) -> Result<BTreeMap<String, FoundTopic>, AdminError> {
         let mut found = self.cluster()?.topics;
@@ -136,7 +136,7 @@ impl KafkaAdmin {
         Ok(found)
     }
 
-    /// A topic that is not listed may be there, and not to be seen by this login.
+    /// A topic that is not listed may exist without being visible to this login.
     fn check_rights(&self, missing: Option<&String>) -> Result<(), AdminError> {
         let Some(name) = missing else { return Ok(()) };
         let asked = self.asker.fetch_metadata(Some(name), self.timeout);
@@ -153,7 +153,7 @@ impl KafkaAdmin {
         AdminError::Unreachable { brokers: self.brokers.clone(), why }
     }
 
-    /// Creates topics, and waits until the brokers show them. One that has come to exist in the meantime is left alone.
+    /// Creates topics, and waits until the brokers list them. A topic that exists meanwhile is left unchanged.
     ///
     /// # Errors
     /// The first topic that could not be created; the others were tried.
@@ -172,7 +172,7 @@ impl KafkaAdmin {
         self.await_topics(specs).await
     }
 
-    /// The controller answers before the brokers have heard of the topics.
+    /// The controller answers before all brokers know the topics.
     async fn await_topics(&self, specs: &[&TopicSpec]) -> Result<(), AdminError> {
         let deadline = tokio::time::Instant::now() + self.timeout;
         loop {

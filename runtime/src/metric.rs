@@ -1,6 +1,6 @@
 //! Metrics as constants, and the observations of a batch.
 
-/// What a metric does with its values.
+/// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
     /// Only grows.
@@ -27,18 +27,19 @@ impl MetricKind {
 pub struct Metric {
     /// The Prometheus name.
     pub name: &'static str,
-    /// What it does with its values.
+    /// Its type.
     pub kind: MetricKind,
-    /// The name of its one label beside stage; empty for none. Of a counter with [`Detail`]s the names of all, with commas between them.
+    /// The name of its label beside `stage`; empty for none. For a counter with [`Detail`]s, the names of all its labels, separated by
+    /// commas.
     pub label: &'static str,
-    /// The values of that label; empty where it has none, and where they depend on the settings or the stage.
+    /// The values of that label; empty if it has none, or if they depend on the settings or the stage.
     pub values: &'static [&'static str],
     /// What it measures, and which value needs attention.
     pub help: &'static str,
 }
 
 impl Metric {
-    /// What one of its values is measured in: the last word of the name that is a unit.
+    /// The unit of its values: the last word of the name that is a unit.
     pub fn unit(&self) -> &'static str {
         let name = self.name.strip_suffix("_total").unwrap_or(self.name);
         match name {
@@ -52,11 +53,11 @@ impl Metric {
     }
 }
 
-/// The values of a counter's labels, in the order of [`Metric::label`], each from a bounded set. Such counters have too many series to begin
-/// at 0: one is there once it has counted.
+/// The values of a counter's labels, in the order of [`Metric::label`], each from a bounded set. Such counters have too many series to
+/// begin at 0: a series exists once it has counted.
 pub type Detail = [&'static str; 3];
 
-/// What a batch observed. Published once the batch is committed, so that an aborted batch counts for nothing.
+/// Observations of a batch. Published when the batch is committed; those of an aborted batch are dropped.
 #[derive(Debug, Default)]
 pub struct Observations {
     counts: Vec<(&'static Metric, &'static str, u64)>,
@@ -102,7 +103,7 @@ impl Observations {
         &self.samples
     }
 
-    /// Forgets everything.
+    /// Removes everything.
     pub fn clear(&mut self) {
         self.counts.clear();
         self.samples.clear();

@@ -12,31 +12,31 @@ use crate::metric::{Metric, MetricKind, Observations};
 use crate::reason::Reason;
 use crate::topic::Topic;
 
-/// What the log on Kafka tells, too.
+/// Metrics that only the log on Kafka has.
 pub mod kafka;
 mod table;
 
 pub use table::*;
 
-/// What a stage may count: every value of every label, so that counters begin at 0 and the first one counts as a rise.
+/// Everything that a stage may count, with all values of labels: so counters begin at 0, and the first count shows as an increase.
 #[derive(Debug, Clone, Copy)]
 pub struct Counted {
     /// Its name, and the topics it reads and writes.
     pub log: StageLog,
-    /// Why it refuses records.
+    /// The reasons for which it refuses records.
     pub reasons: &'static [Reason],
-    /// What it observes itself.
+    /// The metrics it observes itself.
     pub observed: &'static [&'static Metric],
 }
 
 impl Counted {
-    /// Sets every counter of the stage to 0 where it has no value yet.
+    /// Sets every counter of the stage that has no value yet to 0.
     pub fn begin_at_zero(&self, more: &[&'static Metric]) {
         let StageLog { stage, inputs, .. } = self.log;
         for topic in inputs {
             counter!(RECORDS_IN.name, "stage" => stage, "topic" => topic.name()).increment(0);
         }
-        // Dead letters are counted by their reasons.
+        // Dead letters are counted by reason instead.
         for topic in self.log.outputs().filter(|topic| *topic != Topic::DeadLetters) {
             counter!(RECORDS_OUT.name, "stage" => stage, "topic" => topic.name()).increment(0);
         }
@@ -55,7 +55,7 @@ impl Counted {
     }
 }
 
-/// What is to be published of a batch once it is committed.
+/// What is published of a batch when it is committed.
 pub(crate) struct BatchSummary {
     stage: &'static str,
     records: usize,
@@ -119,7 +119,7 @@ impl BatchSummary {
     }
 }
 
-/// Publishes what a stage observed.
+/// Publishes the observations of a stage.
 fn publish(stage: &'static str, observations: &Observations) {
     for (metric, label, value) in observations.counts() {
         let mut labels = vec![("stage", stage)];
@@ -165,7 +165,7 @@ pub(crate) fn stopped(stage: &'static str, topic: Topic, partition: u32, stopped
     gauge!(STOPPED_PARTITIONS.name, &labels).set(if stopped { 1.0 } else { 0.0 });
 }
 
-/// What is measured of the state.
+/// Sizes of a state.
 #[cfg(feature = "native")]
 #[derive(Debug)]
 pub(crate) struct Sizes {
@@ -173,11 +173,11 @@ pub(crate) struct Sizes {
     pub state_bytes: u64,
     /// Memory that RocksDB uses.
     pub memory_bytes: usize,
-    /// Stores whose writes are slowed or stopped.
+    /// Stores whose writes RocksDB slows or has stopped.
     pub stalled: usize,
 }
 
-/// Publishes how large the state is, every few seconds: asking for it is not free.
+/// Publishes the sizes of a state every few seconds, because measuring costs something.
 #[cfg(feature = "native")]
 #[derive(Debug)]
 pub(crate) struct StateSizes {
@@ -189,12 +189,12 @@ pub(crate) struct StateSizes {
 impl StateSizes {
     const EVERY: Duration = Duration::from_secs(5);
 
-    /// Of a stage's state, or of that of `all`.
+    /// For a stage's state, or for `all` of them.
     pub fn of(stage: &'static str) -> Self {
         Self { stage, published: Instant::now() }
     }
 
-    /// Publishes the values of `measure`, if it is time.
+    /// Publishes the result of `measure`, if it is time.
     pub fn publish(&mut self, measure: impl FnOnce() -> Sizes) {
         if self.published.elapsed() < Self::EVERY {
             return;

@@ -5,26 +5,26 @@ use std::time::Instant;
 
 use crate::topic::Topic;
 
-/// See the module. Several may hold at a time.
+/// What keeps a worker from processing: see the module. A worker can have several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
-    /// It has not come round its loop yet.
+    /// It has not completed a turn of its loop yet.
     Starting,
     /// No broker answers.
     BrokersAway {
-        /// The last time that one did, or the start.
+        /// When one last answered; before that, the start.
         since: Instant,
     },
     /// The group has not assigned partitions yet.
     Joining,
-    /// The group has given it no partition, though it has enough for all its members.
+    /// The group has assigned it no partition, although there are enough for all members.
     NoPartitions,
-    /// Partitions wait for their state.
+    /// Partitions are being restored.
     Restoring {
         /// How many.
         partitions: usize,
     },
-    /// The last transaction failed, for this reason; it is being gone back from.
+    /// The last transaction failed, for this reason; the worker recovers.
     Recovering(String),
     /// A partition is stopped until an operator acts. The others continue.
     Stopped {
@@ -35,14 +35,14 @@ pub enum Obstacle {
         /// Why, and what to do.
         why: String,
     },
-    /// A partition waits because its store cannot be opened. The others go on.
+    /// A partition waits because its store cannot be opened. The others continue.
     Unopened {
         /// The partition.
         partition: u32,
         /// Why, and what to do.
         why: String,
     },
-    /// The log that the collector writes does not answer.
+    /// The log that the collector writes to does not answer.
     LogAway,
     /// It is shutting down.
     Leaving,

@@ -4,22 +4,22 @@
 //! sees, a thousand rows of credit for the milestone of a large account. So batches start small, may double from one to the next, and
 //! shrink at once when records cause more output.
 
-/// Records of the first batch, at most.
+/// Most records of the first batch.
 const FIRST: usize = 1_000;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    /// Bytes that a batch may cause.
+    /// Bytes of output that a batch may cause.
     bytes_max: usize,
-    /// Records that the next batch may have.
+    /// Most records of the next batch.
     records: usize,
-    /// Bytes that a record causes: at once what the last batch had, if that is more, and half way there, if it is less.
+    /// Estimated output per record, bytes. Raised at once to that of the last batch; lowered half way to it.
     each: usize,
 }
 
 impl Pace {
-    /// Batches may cause about `bytes_max` bytes each; [`usize::MAX`] is no bound, from the first batch on.
+    /// Batches may cause about `bytes_max` bytes each; [`usize::MAX`] means no limit, from the first batch on.
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self { bytes_max, records: if bytes_max == usize::MAX { usize::MAX } else { FIRST }, each: 0 }
     }
@@ -29,7 +29,7 @@ impl Pace {
         self.records.clamp(1, records_max.max(1))
     }
 
-    /// A batch of `records` has caused `bytes`.
+    /// A batch of `records` has caused `bytes` of output.
     pub(crate) fn note(&mut self, records: usize, bytes: usize) {
         let each = bytes / records.max(1);
         self.each = each.max(self.each.midpoint(each));
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_always_a_record() {
+    fn a_batch_has_at_least_one_record() {
         let mut pace = Pace::new(1_000);
         pace.note(1, usize::MAX);
         assert_eq!(pace.records(10_000), 1);

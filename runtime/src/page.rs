@@ -9,9 +9,9 @@ use crate::fresh::FreshGauges;
 use crate::metric::{Metric, MetricKind};
 use crate::metrics::{BUILD_INFO, DISK_FREE_BYTES};
 
-/// Buckets of durations, seconds: from a fast commit to a slow restore.
+/// Buckets for durations, seconds: from a fast commit to a slow restore.
 const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
-/// Buckets of everything else that is counted.
+/// Buckets for counts.
 const COUNTS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 1_000.0, 10_000.0, 100_000.0];
 
 /// Metrics cannot be recorded.
@@ -25,15 +25,15 @@ pub struct Page {
     recorder: PrometheusHandle,
     gauges: FreshGauges,
     process: metrics_process::Collector,
-    /// A folder of the file system that holds the state; it need not exist yet.
+    /// The folder of the state, whose file system is measured; it need not exist yet.
     state: PathBuf,
 }
 
 impl Page {
-    /// Installs the recorder of this process' metrics, with a sentence for each. `state` is the folder of the state.
+    /// Installs the metrics recorder of this process, with a description for each metric. `state` is the folder of the state.
     ///
     /// # Errors
-    /// When there is one already.
+    /// When a recorder is installed already.
     pub fn install(known: impl Iterator<Item = &'static Metric>, state: PathBuf) -> Result<Self, PageError> {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
@@ -52,15 +52,15 @@ impl Page {
         Ok(Self { recorder, gauges: FreshGauges::default(), process, state })
     }
 
-    /// The gauges that are shown while they are fresh.
+    /// The gauges whose values expire.
     pub fn gauges(&self) -> FreshGauges {
         self.gauges.clone()
     }
 
-    /// The page, in the text format of Prometheus.
+    /// The metrics, in the text format of Prometheus.
     pub fn render(&self) -> String {
         self.process.collect();
-        // Where it cannot be seen it keeps its last value: there is no disk that one could forget.
+        // If it cannot be measured, the gauge keeps its last value: a disk does not go away.
         if let Some(bytes) = free_bytes(&self.state) {
             gauge!(DISK_FREE_BYTES.name).set(bytes as f64);
         }
@@ -69,7 +69,7 @@ impl Page {
     }
 }
 
-/// What a process without privileges may still write where this folder is, or will be; bytes.
+/// Free bytes for unprivileged processes on the file system of this folder, or where it will be.
 fn free_bytes(folder: &Path) -> Option<u64> {
     let found = folder.ancestors().find_map(|folder| {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_is_told_of_folders_that_are_not_there_yet() {
+    fn free_space_is_measured_also_for_folders_not_created_yet() {
         let folder = tempfile::tempdir().unwrap();
         let there = free_bytes(folder.path()).unwrap();
         let not_there = free_bytes(&folder.path().join("a/b")).unwrap();

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-/// Why a record, or an event of it, is refused: one of those of this module.
+/// The reason why a record, or an event in it, is refused: one of those in this module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(transparent)]
 pub struct Reason {
@@ -53,7 +53,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// Those for which a raw record is refused, or an event of it.
+    /// Reasons to refuse a raw record, or an event in it.
     OF_RAW_RECORDS:
     /// The value is not UTF-8.
     UTF8_INVALID = "utf8_invalid",
@@ -73,7 +73,7 @@ reasons! {
     /// A field is present, but not what its definition allows.
     VALUE_INVALID = "value_invalid",
         "Correct the field that the dead letter names; docs/inputs.md says what it may hold.";
-    /// A field stands more than once in its record.
+    /// A field occurs more than once in its record.
     KEY_DUPLICATE = "key_duplicate",
         "Send each field once.";
     /// A row does not have the columns of its header, or the header names a column twice.
@@ -145,7 +145,7 @@ reasons! {
 }
 
 reasons! {
-    /// Those for which a record between stages is refused: something else writes to the topic, or another version.
+    /// Reasons to refuse a record between stages: another program, or another version, writes to the topic.
     OF_INTERNAL_RECORDS:
     /// The record is not a message of its topic.
     PROTOBUF_MALFORMED = "protobuf_malformed",

@@ -25,7 +25,7 @@ pub struct Own {
     pub generation: u64,
 }
 
-/// What a stage walks over, and where it notes how far it has come.
+/// The actors that a stage's walk visits, and where its progress is stored.
 #[derive(Debug, Clone, Copy)]
 pub struct Walk {
     /// Tag of the partition itself among the stage's actors.
@@ -36,12 +36,12 @@ pub struct Walk {
     pub over: &'static [u8],
 }
 
-/// What came of a partition that is taken over.
+/// The result of checking a partition that is taken over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Begun {
-    /// How far it is, in thousandths; `None` where there is nothing to do.
+    /// The progress, in thousandths; `None` if there is nothing to do.
     pub thousandths: Option<u32>,
-    /// What is to be sent to the partition itself.
+    /// The message to be sent to the partition's own inbox.
     pub send: Option<Remodel>,
 }
 
@@ -50,9 +50,9 @@ pub struct Begun {
 pub struct Step {
     /// Whether it is the first of its pass.
     pub first: bool,
-    /// What is noted with it.
+    /// The progress that is stored with it.
     pub known: RemodelState,
-    /// The actors.
+    /// The actors to recompute.
     pub actors: Vec<ActorKey>,
 }
 
@@ -65,10 +65,10 @@ impl Walk {
         state::get_message(state, &self.actor(), &self.sub)
     }
 
-    /// Whether the partition has nothing, so that all it will have is computed by these settings.
+    /// Whether the partition is empty, so that everything in it will be computed by these settings.
     ///
     /// # Errors
-    /// When the state is at fault.
+    /// When the state cannot be read.
     pub fn is_new(&self, state: &mut dyn State) -> Result<bool, StateError> {
         if self.known(state)?.is_some() {
             return Ok(false);
@@ -81,16 +81,16 @@ impl Walk {
         Ok(true)
     }
 
-    /// Notes that all is computed by these settings.
+    /// Stores that everything is computed by these settings.
     pub fn note(&self, state: &mut dyn State, own: Own) {
         let known = RemodelState { digest: own.digest, generation: own.generation, ..RemodelState::default() };
         state::put_message(state, &self.actor(), &self.sub, &known);
     }
 
-    /// Looks by which settings a partition was computed that is taken over.
+    /// Checks by which settings a partition was computed that is taken over.
     ///
     /// # Errors
-    /// When they were newer ones, or the state is at fault.
+    /// When they are newer, or the state cannot be read.
     pub fn begin(&self, state: &mut dyn State, own: Own) -> Result<Begun, StateError> {
         if self.is_new(state)? {
             return Ok(Begun::default());
@@ -108,10 +108,10 @@ impl Walk {
         Ok(Begun { thousandths: (!same).then_some(far), send })
     }
 
-    /// The step that a message asks for. `None` for one that was made already, or belongs to a worker that is no more.
+    /// The step that a message requests. `None` if it was done already, or belongs to a former worker.
     ///
     /// # Errors
-    /// When the state is at fault.
+    /// When the state cannot be read.
     pub fn step(&self, state: &mut dyn State, message: &Remodel, own: Own) -> Result<Option<Step>, StateError> {
         let mut known = self.known(state)?.unwrap_or_default();
         if message.step != known.step || message.digest != own.digest {
@@ -119,7 +119,7 @@ impl Walk {
         }
         known.generation = known.generation.max(own.generation);
         if known.digest == own.digest && known.target == 0 {
-            // The same settings, which have taken hold once more.
+            // The same settings are in force again.
             state::put_message(state, &self.actor(), &self.sub, &known);
             return Ok(None);
         }
@@ -132,7 +132,7 @@ impl Walk {
         Ok(Some(Step { first, known, actors }))
     }
 
-    /// The actors that come next.
+    /// The next actors.
     fn next(&self, state: &mut dyn State, known: &RemodelState) -> Result<Vec<ActorKey>, StateError> {
         let after = ActorKey::of(&known.after);
         for tag in self.over.iter().filter(|tag| after.is_none_or(|after| after.tag() <= **tag)) {
@@ -145,8 +145,8 @@ impl Walk {
         Ok(Vec::new())
     }
 
-    /// Notes a step that is made; the last one has no actors. Returns how far the pass is, in thousandths, and the message that asks for the
-    /// next step, once `cost` was done for others.
+    /// Stores a step that is done; the last one has no actors. Returns the progress in thousandths, and the message that requests the next
+    /// step after `cost` was spent on other records.
     pub fn made(&self, state: &mut dyn State, mut known: RemodelState, cost: u64, last: bool) -> Begun {
         known.step += 1;
         let begun = if last {
@@ -161,7 +161,7 @@ impl Walk {
         begun
     }
 
-    /// How far a pass has come: actors of a kind come in the order of their hashes, which are evenly spread.
+    /// The progress of a pass, estimated: actors of a kind come in the order of their hashes, which are evenly spread.
     fn thousandths(&self, known: &RemodelState) -> u32 {
         let at = known.after.get(1..5).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
         let kind = self.over.iter().position(|tag| known.after.first() == Some(tag)).unwrap_or_default();

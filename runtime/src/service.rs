@@ -11,22 +11,22 @@ use crate::obstacle::Obstacle;
 use crate::topic::Topic;
 use crate::worker::WorkerError;
 
-/// A worker that has not come round its loop for this long is taken for stuck. Restoring a state comes round.
+/// A worker that has not completed a turn of its loop for this long counts as stuck. Restoring a state also makes turns.
 const STUCK_AFTER: Duration = Duration::from_secs(120);
 
-/// How often one that rests looks whether it is to leave.
+/// How often a resting worker checks whether it must stop.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What a worker and those who watch it share.
+/// Shared by a worker and its health checks.
 #[derive(Debug)]
 pub struct Pulse {
     worker: String,
-    /// Whether it is counted what it does; false for who only watches.
+    /// Whether its records count; false for threads that only watch.
     works: bool,
     stop: Arc<AtomicBool>,
-    /// What keeps it from working.
+    /// What keeps it from processing.
     obstacles: Mutex<Vec<Obstacle>>,
-    /// What it does beside its work, a line each.
+    /// Other information on the worker, one line each.
     mentions: Mutex<Vec<String>>,
     started: Instant,
     /// Milliseconds from the start to the last turn of the loop; 0 before the first.
@@ -54,12 +54,12 @@ impl Pulse {
         }
     }
 
-    /// Whether the worker is to leave.
+    /// Whether the worker must stop.
     pub fn stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Rests for so long, or until the worker is to leave.
+    /// Sleeps for this time, or until the worker must stop.
     pub fn rest(&self, time: Duration) {
         let until = Instant::now() + time;
         while !self.stopping() && Instant::now() < until {
@@ -67,12 +67,12 @@ impl Pulse {
         }
     }
 
-    /// Reports what keeps the worker from working; nothing if it works. Until the first report it is starting.
+    /// Reports what keeps the worker from processing; empty if nothing does. Before the first report it counts as starting.
     pub fn report(&self, obstacles: Vec<Obstacle>) {
         *self.obstacles.lock().unwrap_or_else(PoisonError::into_inner) = obstacles;
     }
 
-    /// Says what the worker does beside its work, which keeps it from nothing.
+    /// Reports other information on the worker, which does not affect its readiness.
     pub fn mention(&self, lines: impl FnOnce() -> Vec<String>, none: bool) {
         let mut mentions = self.mentions.lock().unwrap_or_else(PoisonError::into_inner);
         if !(none && mentions.is_empty()) {
@@ -87,7 +87,7 @@ impl Pulse {
         self.obstacles.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The worker has come round its loop, with this many records.
+    /// The worker has completed a turn of its loop, with this many records.
     pub fn turn(&self, records: usize) {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
         let first = self.turned_ms.swap(now, Ordering::Relaxed) == 0;
@@ -105,7 +105,7 @@ impl Pulse {
     }
 }
 
-/// What a worker has done.
+/// Work done by a worker.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Work {
     /// Its name: stage and number.
@@ -116,19 +116,19 @@ pub struct Work {
     pub milliseconds: u64,
 }
 
-/// The state of a service, for health checks. Clones watch the same service.
+/// The state of a service, for health checks. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
     pulses: Vec<Arc<Pulse>>,
 }
 
 impl Health {
-    /// Whether every worker can do its work: nothing keeps any from it.
+    /// Whether nothing keeps any worker from processing.
     pub fn is_ready(&self) -> bool {
         self.pulses.iter().all(|pulse| pulse.obstacles().is_empty())
     }
 
-    /// The partitions that stand still, where nothing else keeps any worker from its work.
+    /// The stopped partitions, if nothing else keeps any worker from processing.
     pub fn stopped_alone(&self) -> Option<BTreeSet<(Topic, u32)>> {
         let obstacles = self.pulses.iter().flat_map(|pulse| pulse.obstacles());
         let stopped = obstacles.map(|obstacle| match obstacle {
@@ -138,7 +138,7 @@ impl Health {
         stopped.collect()
     }
 
-    /// What keeps workers from their work, a line each, with the workers it keeps.
+    /// What keeps workers from processing, one line each, with the workers concerned.
     pub fn obstacles(&self) -> Vec<String> {
         let mut found: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for pulse in &self.pulses {
@@ -149,7 +149,7 @@ impl Health {
         found.into_iter().map(|(obstacle, workers)| format!("{}: {obstacle}", workers.join(", "))).collect()
     }
 
-    /// What workers do beside their work, a line each.
+    /// Other information on workers, one line each.
     pub fn mentions(&self) -> Vec<String> {
         let of = |pulse: &Arc<Pulse>| -> Vec<String> {
             let mentions = pulse.mentions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,7 +163,7 @@ impl Health {
         self.pulses.iter().all(|pulse| pulse.since(&pulse.turned_ms) < STUCK_AFTER)
     }
 
-    /// How long no worker has had a record.
+    /// For how long no worker has had a record.
     pub fn idle(&self) -> Duration {
         self.pulses.iter().map(|pulse| pulse.since(&pulse.worked_ms)).min().unwrap_or_default()
     }
@@ -191,7 +191,7 @@ impl Service {
     /// Starts a worker on a thread of its own.
     ///
     /// # Errors
-    /// When the system refuses the thread.
+    /// When the thread cannot be started.
     pub fn start(
         &mut self,
         name: String,
@@ -200,10 +200,10 @@ impl Service {
         self.start_pulse(Pulse::new(name, true, self.stop.clone()), work)
     }
 
-    /// Starts what watches something for the workers on a thread of its own: it does no work that is counted.
+    /// Starts a watching thread, whose work is not counted.
     ///
     /// # Errors
-    /// When the system refuses the thread.
+    /// When the thread cannot be started.
     pub fn watch(&mut self, name: String, watch: impl FnOnce(&Pulse) + Send + 'static) -> io::Result<()> {
         self.guard(name, move |pulse| {
             watch(pulse);
@@ -211,10 +211,10 @@ impl Service {
         })
     }
 
-    /// Starts what watches something for the workers and may have to stop them, on a thread of its own.
+    /// Starts a watching thread that may have to stop the workers.
     ///
     /// # Errors
-    /// When the system refuses the thread.
+    /// When the thread cannot be started.
     pub fn guard(
         &mut self,
         name: String,
@@ -240,20 +240,20 @@ impl Service {
         Ok(())
     }
 
-    /// What watches the workers started so far.
+    /// The health of the workers started so far.
     pub fn health(&self) -> Health {
         self.health.clone()
     }
 
-    /// What stops them when it is set.
+    /// The flag that stops the workers.
     pub fn stop_flag(&self) -> Arc<AtomicBool> {
         self.stop.clone()
     }
 
-    /// Asks all workers to leave, and waits for them.
+    /// Stops all workers, and waits for them.
     ///
     /// # Errors
-    /// Why the first of them failed.
+    /// The error of the first that failed.
     pub fn stop(self) -> Result<(), WorkerError> {
         self.stop.store(true, Ordering::Relaxed);
         self.wait()
@@ -262,7 +262,7 @@ impl Service {
     /// Waits for all workers.
     ///
     /// # Errors
-    /// Why the first of them failed.
+    /// The error of the first that failed.
     pub fn wait(self) -> Result<(), WorkerError> {
         let mut first = Ok(());
         for thread in self.threads {
@@ -276,7 +276,7 @@ impl Service {
     }
 }
 
-/// Stops the others when a worker ends, however it ends.
+/// Stops the others when a worker ends, in whatever way.
 struct StopOnDrop(Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {
@@ -290,7 +290,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_kept_from_work_says_by_what() {
+    fn a_worker_that_cannot_work_names_the_cause() {
         let stop = Arc::new(AtomicBool::new(false));
         let pulses = ["ingest-0", "identity-0"].map(|name| Arc::new(Pulse::new(name.into(), true, stop.clone())));
         let health = Health { pulses: pulses.to_vec() };

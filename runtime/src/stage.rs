@@ -17,16 +17,16 @@ use crate::topic::format::Row;
 /// A record as it was read from the log.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
-    /// Where it was read.
+    /// Its topic.
     pub topic: Topic,
-    /// Its partition.
+    /// Its partition in the topic.
     pub partition: u32,
     /// Its offset.
     pub offset: u64,
-    /// When the event that caused it was received, milliseconds since 1970-01-01 UTC: the record's own timestamp, which every
-    /// record that follows from it inherits.
+    /// When the event that caused it was received, milliseconds since 1970-01-01 UTC: the record's timestamp, which every record that
+    /// follows from it inherits.
     pub timestamp_ms: i64,
-    /// Its key; empty where it has none.
+    /// Its key; empty if it has none.
     pub key: &'a [u8],
     /// Its value; empty for a tombstone.
     pub value: &'a [u8],
@@ -35,7 +35,7 @@ pub struct Record<'a> {
 /// A record to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// Where to.
+    /// Its topic.
     pub topic: Topic,
     /// Its key; decides the partition.
     pub key: Vec<u8>,
@@ -44,23 +44,23 @@ pub struct Output {
 }
 
 impl Output {
-    /// The record of a dead letter: its key is that of the record that was refused.
+    /// The output for a dead letter; its key is that of the refused record.
     pub fn dead_letter(letter: &DeadLetter, json: bool) -> Self {
         Self { topic: DeadLetter::TOPIC, key: letter.key().to_vec(), value: Some(letter.bytes(json)) }
     }
 }
 
-/// Why a record (or one event of it) cannot be processed: it becomes a dead letter.
+/// Why a record (or one event in it) cannot be processed. It becomes a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}{}{field}: {detail}", if .field.is_empty() { "" } else { " in field " })]
 pub struct Rejection {
-    /// A code that does not change.
+    /// The reason, whose code never changes.
     pub reason: Reason,
-    /// The field at fault; empty where the record as a whole is.
+    /// The invalid field; empty if the record as a whole is refused.
     pub field: String,
-    /// What was found and what to do; never holds the value refused.
+    /// What was found and what to do; never contains the refused value.
     pub detail: String,
-    /// Position of the event inside the record, 0-based.
+    /// Position of the event in the record, from 0.
     pub index: u32,
 }
 
@@ -71,23 +71,23 @@ impl Rejection {
     }
 }
 
-/// What stops a stage at a record.
+/// Why a stage cannot process a record.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
-    /// The record is at fault: a dead letter, and on with the next one. The stage has changed nothing for it.
+    /// The record is invalid: it becomes a dead letter, and processing continues. The stage has changed nothing for it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
-    /// The state is at fault: the worker stops.
+    /// The state cannot be read or is damaged: the worker stops.
     #[error(transparent)]
     State(#[from] StateError),
 }
 
-/// Somebody was erased, or a record was read that an earlier erasure has made void.
+/// An identifier was erased, or a record was read that an earlier erasure has voided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Erasure {
     /// The identifier.
     pub of: Identifier,
-    /// What happened up to then is void, milliseconds since 1970-01-01 UTC.
+    /// Events up to this time are void, milliseconds since 1970-01-01 UTC.
     pub until_ms: i64,
 }
 
@@ -96,17 +96,17 @@ pub struct Erasure {
 pub struct Outbox {
     /// Records to write.
     pub outputs: Vec<Output>,
-    /// Events of the current record that could not be processed.
+    /// Events of the current record that were refused.
     pub rejections: Vec<Rejection>,
-    /// Nothing of the current record was used, though the stage did not refuse it whole.
+    /// Nothing of the current record was used, although the stage did not refuse it as a whole.
     unused: bool,
-    /// Anybody could have sent the current record.
+    /// The current record is public: anybody could have sent it.
     by_anybody: bool,
-    /// What is to be counted once this is committed.
+    /// Metrics to be published when this is committed.
     pub observations: Observations,
-    /// Who was erased: a log that can do so forgets the records that name them.
+    /// Erasures: a log that supports it deletes the raw records that name these identifiers.
     pub erasures: Vec<Erasure>,
-    /// From which output on which cause holds.
+    /// From which output on which cause applies.
     causes: Vec<(usize, i64)>,
     /// Output topics whose rows are written as JSON instead of Protobuf.
     json: BTreeSet<Topic>,
@@ -118,7 +118,7 @@ impl Outbox {
         Self { json, ..Self::default() }
     }
 
-    /// Publishes a row, in the form of its topic.
+    /// Publishes a row, in the format of its topic.
     pub fn publish<R: Row>(&mut self, row: &R) {
         let value = row.bytes(self.writes_json(R::TOPIC));
         self.outputs.push(Output { topic: R::TOPIC, key: row.key().to_vec(), value: Some(value) });
@@ -129,24 +129,24 @@ impl Outbox {
         self.json.contains(&topic)
     }
 
-    /// Publishes a row that its producer has encoded, as Protobuf: where [`Self::writes_json`] says otherwise, it publishes the row itself.
+    /// Publishes a row that its producer has encoded as Protobuf. Not for topics of which [`Self::writes_json`] is true.
     pub fn publish_encoded(&mut self, topic: Topic, key: &[u8], row: Vec<u8>) {
         self.outputs.push(Output { topic, key: key.to_vec(), value: Some(row) });
     }
 
-    /// Takes back what was published under a key of a compacted topic.
+    /// Publishes a tombstone for a key of a compacted topic.
     pub fn unpublish(&mut self, topic: Topic, key: &[u8]) {
         self.outputs.push(Output { topic, key: key.to_vec(), value: None });
     }
 
-    /// Writes a message to an actor, whose key it is.
+    /// Sends a message to the actor with this key.
     pub fn send<M: Message>(&mut self, topic: Topic, key: Vec<u8>, message: &M) {
         self.outputs.push(Output { topic, key, value: Some(encode::to_vec(message)) });
     }
 
-    /// What is written from now on was caused by an event received at this time, milliseconds since 1970-01-01 UTC: it becomes the
-    /// timestamp of the records. The driver of the stage calls it for every record, and with the newest time at the end of the batch; a stage
-    /// may override it.
+    /// Sets when the event was received that causes the following outputs, milliseconds since 1970-01-01 UTC: it becomes the timestamp of
+    /// the records. The driver of the stage calls it for every record, and with the newest time at the end of the batch; a stage may
+    /// override it.
     pub fn caused_at(&mut self, received_ms: i64) {
         match self.causes.last_mut() {
             Some((from, cause)) if *from == self.outputs.len() => *cause = received_ms,
@@ -159,7 +159,7 @@ impl Outbox {
         self.causes.last().map_or(0, |(_, cause)| *cause)
     }
 
-    /// Takes the outputs, each with when the event that caused it was received.
+    /// Takes the outputs, each with the time of receipt of the event that caused it.
     pub fn take_outputs(&mut self) -> impl Iterator<Item = (Output, i64)> {
         let mut causes = self.causes.drain(..).peekable();
         let mut cause = 0;
@@ -171,24 +171,24 @@ impl Outbox {
         })
     }
 
-    /// Refuses one event of the current record; the others of the record stand.
+    /// Refuses one event of the current record; the other events count.
     pub fn reject(&mut self, rejection: Rejection) {
         self.rejections.push(rejection);
     }
 
-    /// Nothing of the current record was used: with all its parts rejected it is a refused record. One of which something was used is none,
-    /// whatever was left out of it.
+    /// Nothing of the current record was used: if all its parts are rejected, it counts as refused. A record of which anything was used
+    /// does not.
     pub fn nothing_used(&mut self) {
         self.unused = true;
     }
 
-    /// Anybody could have sent the current record: it is no sign that something broke upstream, whatever is refused of it.
+    /// The current record is public: its refusal is no sign of a broken sender, so it does not count towards the limit.
     pub fn sent_by_anybody(&mut self) {
         self.by_anybody = true;
     }
 
-    /// Takes the rejections of the current record, and whether the record as a whole is refused and counts towards the limit. `whole`: the stage
-    /// said so.
+    /// Takes the rejections of the current record, and whether the whole record counts as refused, for the limit. `whole` is the stage's
+    /// own rejection of it.
     pub(crate) fn take_rejections(&mut self, whole: Option<Rejection>) -> (Vec<Rejection>, bool) {
         let unused = std::mem::take(&mut self.unused) || whole.is_some();
         let counts = !std::mem::take(&mut self.by_anybody);
@@ -198,23 +198,23 @@ impl Outbox {
         (rejections, refused && counts)
     }
 
-    /// What happened to this identifier up to a time is void, and is to be forgotten where it is still kept.
+    /// Events that name this identifier are void up to a time, and their raw data is to be deleted.
     pub fn erase(&mut self, of: &Identifier, until_ms: i64) {
         self.erasures.push(Erasure { of: of.clone(), until_ms });
     }
 
-    /// Counts or observes, under a label from a bounded set (empty for none).
+    /// Counts or observes, with a label from a bounded set (empty for none).
     pub fn observe(&mut self, metric: &'static Metric, label: &'static str, value: u64) {
         self.observations.add(metric, label, value);
     }
 
-    /// Counts under several labels, each from a bounded set.
+    /// Counts with several labels, each from a bounded set.
     pub fn observe_detail(&mut self, metric: &'static Metric, labels: Detail, value: u64) {
         self.observations.add_detail(metric, labels, value);
     }
 }
 
-/// What a stage may touch while it handles a record.
+/// What a stage can use while it handles a record.
 pub struct Context<'a> {
     /// The state of the stage's partition.
     pub state: &'a mut dyn State,
@@ -222,28 +222,28 @@ pub struct Context<'a> {
     pub outbox: &'a mut Outbox,
 }
 
-/// Which part of an inbox an instance owns.
+/// The part of an inbox that an instance owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionSlice {
     /// The instance's partition.
     pub partition: u32,
-    /// The partitions of its inbox.
+    /// The number of partitions of its inbox.
     pub partitions: u32,
 }
 
 impl PartitionSlice {
-    /// Whether the actor with this key lives in this partition.
+    /// Whether the actor with this key belongs to this partition.
     pub fn owns(&self, key: &[u8]) -> bool {
         partition::of(key, self.partitions) == self.partition
     }
 
-    /// A key that belongs to this partition.
+    /// A key with this prefix that belongs to this partition.
     pub fn some_key(&self, prefix: &str) -> Vec<u8> {
         (0u32..).map(|number| format!("{prefix}{number}").into_bytes()).find(|key| self.owns(key)).unwrap_or_default()
     }
 }
 
-/// A stage, of one partition.
+/// A stage: one instance per partition.
 ///
 /// ```
 /// use tributary_proto::Hash128;
@@ -278,11 +278,11 @@ impl PartitionSlice {
 /// # Ok::<(), StageError>(())
 /// ```
 pub trait Stage: Send {
-    /// The partition was taken over, and no record handled yet. Its output is written at once; the state must not be changed. The
+    /// Called when the partition was taken over, before the first record. Its output is written at once; it must not change the state. The
     /// next owner of the partition may write it again.
     ///
     /// # Errors
-    /// When the state is at fault.
+    /// When the state cannot be read.
     fn begin(&mut self, _context: &mut Context<'_>) -> Result<(), StateError> {
         Ok(())
     }
@@ -295,19 +295,19 @@ pub trait Stage: Send {
     /// Handles one record.
     ///
     /// # Errors
-    /// [`StageError::Rejected`] when the record is at fault and nothing was changed for it, [`StageError::State`] when the state is.
+    /// [`StageError::Rejected`] when the record is invalid and nothing was changed for it; [`StageError::State`] when the state cannot be
+    /// read.
     fn handle(&mut self, record: &Record<'_>, context: &mut Context<'_>) -> Result<(), StageError>;
 
-    /// Says before the end of a batch whether more records wait, here or in the stages before: what they may change again need not be computed
-    /// yet.
+    /// Tells before the end of a batch whether more records wait, here or in the stages before: what they may change again can be deferred.
     fn more_waits(&mut self, _more: bool) {}
 
-    /// Ends a batch: deferred work is done now, and nothing of the batch stays in memory.
+    /// Ends a batch: does deferred work, and clears what belongs to the batch.
     ///
     /// # Errors
-    /// When the state is at fault.
+    /// When the state cannot be read.
     fn end_batch(&mut self, context: &mut Context<'_>) -> Result<(), StateError>;
 
-    /// Forgets a batch that will not be committed.
+    /// Discards a batch that will not be committed.
     fn discard_batch(&mut self);
 }

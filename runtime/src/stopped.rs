@@ -10,22 +10,22 @@ use crate::dead_letter_limit::{DeadLetterLimits, LimitExceeded};
 use crate::obstacle::Obstacle;
 use crate::topic::Topic;
 
-/// How often it is said again that a partition stands still.
+/// How often it is logged again that a partition is stopped.
 const SAY_AGAIN: Duration = Duration::from_mins(5);
 
 /// A partition of one input.
 pub(crate) type Place = (Topic, u32);
 
-/// Why a partition stands still.
+/// Why a partition is stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stop {
-    /// How much was refused.
+    /// The number of refusals.
     pub excess: LimitExceeded,
-    /// Why the last of it was: a code.
+    /// The reason of the last one: a code.
     pub reason: String,
-    /// The record that was one too many.
+    /// The offset of the record that exceeded the limit.
     pub offset: u64,
-    /// The first record that is not committed: where the partition stands.
+    /// The first record that is not committed: where the partition stopped.
     pub first: u64,
     /// The limits under which it was stopped.
     pub limits: DeadLetterLimits,
@@ -48,27 +48,27 @@ impl Stop {
 #[derive(Debug, Default)]
 pub(crate) struct Stops {
     stopped: BTreeMap<Place, (Stop, Option<Instant>)>,
-    /// Up to which offset refusals do not count.
+    /// The offset up to which refusals do not count.
     accepted: BTreeMap<Place, u64>,
 }
 
 impl Stops {
-    /// A partition stands still from now on.
+    /// Stops a partition.
     pub fn add(&mut self, place: Place, stop: Stop) {
         self.stopped.insert(place, (stop, None));
     }
 
-    /// A partition goes on.
+    /// Lets a partition continue.
     pub fn remove(&mut self, place: Place) {
         self.stopped.remove(&place);
     }
 
-    /// The partitions that were stopped, including those that another process owns since.
+    /// The partitions that were stopped, including those now owned by another process.
     pub fn places(&self) -> Vec<Place> {
         self.stopped.keys().copied().collect()
     }
 
-    /// Whether a partition was stopped under other limits than these.
+    /// Whether a partition was stopped under other limits.
     pub fn other_limits(&self, place: Place, limits: &DeadLetterLimits) -> bool {
         self.stopped.get(&place).is_some_and(|(stop, _)| stop.limits != *limits)
     }
@@ -88,7 +88,7 @@ impl Stops {
         self.accepted.get(&place).is_some_and(|until| offset < *until)
     }
 
-    /// Says, when it is time, that a partition stands still, and what to do.
+    /// Logs, when it is time, that a partition is stopped, and what to do.
     pub fn say(&mut self, stage: &'static str, place: Place) {
         let Some((stop, said)) = self.stopped.get_mut(&place) else { return };
         if said.is_none_or(|said| said.elapsed() > SAY_AGAIN) {
@@ -99,7 +99,7 @@ impl Stops {
         }
     }
 
-    /// What a stopped partition is to those who watch.
+    /// The obstacle of a stopped partition, for health checks.
     pub fn obstacle(&self, place: Place) -> Option<Obstacle> {
         let (stop, _) = self.stopped.get(&place)?;
         Some(Obstacle::Stopped { topic: place.0, partition: place.1, why: stop.why(place) })
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_said_what_happened_and_what_to_do() {
+    fn a_stopped_input_is_described_with_what_to_do() {
         let Some(Obstacle::Stopped { topic, partition, why }) = stopped().obstacle(PLACE) else { panic!("it is stopped") };
         assert_eq!((topic, partition), PLACE);
         for part in [
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_accepted_counts_once_and_only_beyond_where_it_stands() {
+    fn an_acceptance_counts_once_and_only_beyond_the_position() {
         let mut stops = stopped();
         assert!(!stops.accept(PLACE, 107), "it stands there already");
         assert!(stops.accept(PLACE, 150));

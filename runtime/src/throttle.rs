@@ -3,10 +3,11 @@
 //! Work that grows with the size of an actor, and that every batch may cause, would take all the time of a partition. So the actor defers
 //! the work: it notes what must be computed, and sends itself a message through the log that says how much work others get first.
 
-/// A batch of fewer records has no others waiting behind it.
+/// In a batch with fewer records, no others wait, so throttling ends at once.
 const QUIET: u64 = 100;
 
-/// What an actor still has to wait after a batch of `handled` records, of which the `resting` actors of the partition each count their part.
+/// How much an actor still has to wait after a batch of `handled` records. The `resting` throttled actors of the partition each get an
+/// equal part of them.
 pub fn still_to_wait(wait: u64, handled: u64, resting: u64) -> u64 {
     let served = match handled {
         0 => wait,
@@ -21,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rest_ends_at_once_where_nobody_waits_and_soon_where_few_do() {
+    fn a_pause_ends_at_once_with_nothing_waiting_and_soon_with_little() {
         assert_eq!(still_to_wait(1_000_000, 0, 1), 0);
         let (mut wait, mut batches) = (1_000_000, 0);
         while wait > 0 {

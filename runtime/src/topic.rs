@@ -13,38 +13,38 @@ use tributary_proto::{
 
 use format::{FormatError, Row, Rows, shown};
 
-/// All that is to be known about a topic, but its messages' fields.
+/// Everything about a topic except its messages' fields.
 #[derive(Debug, Clone, Copy)]
 pub struct Spec {
-    /// The role's name: the key of its settings, a metric label, and the default topic name behind the prefix.
+    /// The role's name: the key of its settings, a metric label, and the default topic name after the prefix.
     pub name: &'static str,
     /// Its number in the keys of the embedded log. Part of the stored format: never change or reuse one.
     pub number: u8,
-    /// What it is for.
+    /// Its purpose.
     pub role: Role,
     /// Which records are kept.
     pub cleanup: Cleanup,
-    /// The names of the stages that write to it; none for what others write, and for changelogs, which a stage's session writes.
+    /// The stages that write to it; empty for topics that others write, and for changelogs, which sessions write.
     pub written_by: &'static [&'static str],
-    /// What its records are.
+    /// The kind of its records.
     pub content: Content,
 }
 
-/// What a topic is for.
+/// The purpose of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// What comes in, from anybody.
+    /// Raw input, from any producer.
     Raw,
-    /// What a stage reads.
+    /// Input of a stage.
     Inbox {
         /// The stage.
         of: &'static str,
     },
-    /// What readers get.
+    /// Output for readers.
     Output,
-    /// What could not be processed.
+    /// Refused records.
     DeadLetters,
-    /// Which settings the stages work by.
+    /// The generations of the stages' settings.
     Plans,
     /// The state of a stage.
     Changelog {
@@ -56,7 +56,7 @@ pub enum Role {
 /// Which records of a topic are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cleanup {
-    /// All, for so long.
+    /// All, for a limited time.
     Kept(Retention),
     /// The latest of each key.
     Compacted,
@@ -75,12 +75,12 @@ pub enum Retention {
     DeadLetters,
 }
 
-/// What the records of a topic are.
+/// The kind of a topic's records.
 #[derive(Debug, Clone, Copy)]
 pub enum Content {
-    /// Texts, as they came.
+    /// Text, as received.
     Texts,
-    /// Messages between stages; how one is shown to people.
+    /// Messages between stages, with a function that shows one to people.
     Messages(fn(&[u8]) -> Result<String, FormatError>),
     /// Rows for readers, as Protobuf or JSON.
     Rows(Rows),
@@ -88,7 +88,7 @@ pub enum Content {
     State,
 }
 
-/// Makes [`Topic`] from the table, with the message and the key of each topic's rows.
+/// Generates [`Topic`] from the table, with the message and the key of each topic's rows.
 macro_rules! topics {
     ($($(#[$doc:meta])* $topic:ident { $($spec:tt)* } holds [$($content:tt)*];)*) => {
         /// A topic's role.
@@ -99,7 +99,7 @@ macro_rules! topics {
             /// Every topic, in the order of the data path.
             pub const ALL: [Self; [$(stringify!($topic)),*].len()] = [$(Self::$topic),*];
 
-            /// What is to be known about it.
+            /// Its row in the table.
             pub const fn spec(self) -> &'static Spec {
                 match self {
                     $(Self::$topic => const { &Spec { $($spec)*, content: topics!(@content $($content)*) } },)*
@@ -129,7 +129,7 @@ macro_rules! topics {
     (@row $($other:tt)*) => {};
 }
 
-// `holds [MESSAGE by KEY or FIELD]`: rows of that message under that key; of a row with FIELD a tombstone follows.
+// `holds [MESSAGE by KEY or FIELD]`: rows of that message with that key; a row with FIELD set is followed by a tombstone.
 topics! {
     /// Raw input: messages of the Segment specification.
     Sdk { name: "sdk", number: 1, role: Role::Raw, cleanup: Cleanup::Kept(Retention::Raw), written_by: &[] } holds [texts];
@@ -147,7 +147,7 @@ topics! {
         cleanup: Cleanup::Kept(Retention::Inbox),
         written_by: &["ingest", "identity"]
     } holds [messages IdentityMessage];
-    /// Items and messages for units and ledgers.
+    /// Messages for units and ledgers.
     AttributorInbox {
         name: "attributor-inbox",
         number: 6,
@@ -163,7 +163,7 @@ topics! {
         cleanup: Cleanup::Kept(Retention::Credits),
         written_by: &["attributor"]
     } holds [CreditUpdate by milestone_id];
-    /// Touches, each with whose it is.
+    /// Touches, each with its owner.
     Touchpoints {
         name: "touchpoints",
         number: 15,
@@ -171,7 +171,7 @@ topics! {
         cleanup: Cleanup::Compacted,
         written_by: &["attributor"]
     } holds [TouchpointRow by touchpoint_id or erased];
-    /// Milestones, as they stand.
+    /// Milestones.
     Milestones {
         name: "milestones",
         number: 16,
@@ -185,10 +185,10 @@ topics! {
     /// Accounts.
     Accounts { name: "accounts", number: 9, role: Role::Output, cleanup: Cleanup::Compacted, written_by: &["identity"] }
         holds [Account by account_id or erased];
-    /// What was spent on channels and campaigns.
+    /// Costs of channels and campaigns.
     Spend { name: "spend", number: 13, role: Role::Output, cleanup: Cleanup::Compacted, written_by: &["ingest"] }
         holds [Spend by spend_id];
-    /// Who is to be erased as a person, by those who were joined then.
+    /// Requests to erase a person with all identifiers joined at that time.
     ErasureRequests {
         name: "erasure-requests",
         number: 14,
@@ -204,7 +204,7 @@ topics! {
         cleanup: Cleanup::Kept(Retention::DeadLetters),
         written_by: &["ingest", "identity", "attributor"]
     } holds [DeadLetter by key];
-    /// Which settings have taken hold, by stage.
+    /// The generations of settings, by stage.
     Plans { name: "plans", number: 20, role: Role::Plans, cleanup: Cleanup::Compacted, written_by: &[] }
         holds [messages Generation];
     /// State of the identity stage.
@@ -239,7 +239,7 @@ impl Topic {
         matches!(self.spec().cleanup, Cleanup::Compacted)
     }
 
-    /// How its rows are read; `None` for a topic without rows for readers.
+    /// Functions for its rows; `None` for a topic without rows for readers.
     pub const fn rows(self) -> Option<&'static Rows> {
         match &self.spec().content {
             Content::Rows(rows) => Some(rows),
@@ -260,7 +260,7 @@ impl Topic {
         })
     }
 
-    /// The topic of this role.
+    /// The topic with this role.
     pub fn find(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|topic| topic.name() == name)
     }
@@ -271,7 +271,7 @@ impl Topic {
 pub struct TopicNames(BTreeMap<Topic, String>);
 
 impl TopicNames {
-    /// The default names: prefix, a dot, role; only the role where the prefix is empty.
+    /// The default names: prefix, a dot, role; only the role if the prefix is empty.
     pub fn with_prefix(prefix: &str) -> Self {
         let name = |role: &str| if prefix.is_empty() { role.to_owned() } else { format!("{prefix}.{role}") };
         Self(Topic::ALL.into_iter().map(|topic| (topic, name(topic.name()))).collect())
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_says_what_is_kept_and_who_writes() {
+    fn a_role_gives_retention_and_writers() {
         for topic in Topic::ALL {
             let Spec { role, cleanup, written_by, content, .. } = topic.spec();
             match role {

@@ -8,17 +8,17 @@ use serde::Serialize;
 use crate::config::settings::TopicsSettings;
 use crate::topic::{Cleanup, Role, Topic};
 
-/// The largest record between the stages, in bytes: Kafka's own default; stages send larger things in chunks.
+/// Largest record between stages, bytes: Kafka's default. Stages send larger data in chunks.
 pub(crate) const INTERNAL_RECORD_BYTES_MAX: u64 = 1_048_588;
-/// Compacted topics are cleaned when this part of them is out of date, so that a restore reads little more than the state.
+/// Compacted topics are cleaned when this share of them is outdated, so that a restore reads little more than the state.
 const DIRTY_RATIO_MIN: &str = "0.2";
-/// Compacted topics roll their segments at least this often (a day), for only closed segments are cleaned.
+/// Longest time until compacted topics roll a segment (a day): only closed segments are cleaned.
 const COMPACTED_SEGMENT_MS: u64 = DAY_MS;
-/// Compacted topics roll segments of this size, in bytes: that of Kafka Streams' changelogs.
+/// Segment size of compacted topics, bytes: that of Kafka Streams' changelogs.
 const COMPACTED_SEGMENT_BYTES: u64 = 50 * 1024 * 1024;
 const DAY_MS: u64 = 86_400_000;
 
-/// A topic as it should be.
+/// A topic as wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TopicSpec {
     /// Its role.
@@ -28,7 +28,7 @@ pub struct TopicSpec {
     pub name: String,
     /// Its partitions.
     pub partitions: u32,
-    /// Copies of every record.
+    /// Replicas of every record.
     pub replication_factor: u32,
     /// Its settings, by Kafka's names.
     pub config: BTreeMap<&'static str, String>,
@@ -38,62 +38,62 @@ fn role<S: serde::Serializer>(topic: &Topic, out: S) -> Result<S::Ok, S::Error> 
     out.serialize_str(topic.name())
 }
 
-/// A topic as it was found.
+/// A topic as found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FoundTopic {
     /// Its partitions.
     pub partitions: u32,
-    /// Copies of the records of its first partition.
+    /// Replicas of its first partition.
     pub replication_factor: u32,
     /// Its settings, by Kafka's names; those that could not be read are absent.
     pub config: BTreeMap<String, String>,
 }
 
-/// What is to be done about a topic.
+/// The result of comparing a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It is as it should be.
+    /// It is as wanted.
     Fine,
-    /// It is missing, and can be created.
+    /// It is missing and can be created.
     Missing,
-    /// It differs in what only costs room or is its owner's to decide.
+    /// It differs in something that only costs space, or is its owner's decision.
     Differs,
-    /// It differs in what would lose or misplace state: the pipeline must not run on it.
+    /// It differs in something that would lose or misplace state: the pipeline must not run with it.
     Wrong,
 }
 
-/// One way in which a topic differs.
+/// A difference of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// What differs: `partitions`, or a setting's name.
     pub what: String,
-    /// As it should be.
+    /// The wanted value.
     pub wanted: String,
-    /// As it is.
+    /// The value found.
     pub found: String,
-    /// Whether the pipeline must not run so.
+    /// Whether the pipeline must not run with it.
     pub wrong: bool,
 }
 
-/// A topic, and what is to be done about it.
+/// A topic and its comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlannedTopic {
-    /// As it should be.
+    /// The topic as wanted.
     #[serde(flatten)]
     pub spec: TopicSpec,
-    /// What is to be done.
+    /// The result.
     pub verdict: Verdict,
-    /// How it differs.
+    /// The differences.
     pub differences: Vec<Difference>,
 }
 
-/// The topics that these settings want, in the order of the data path.
+/// The topics that these settings need, in the order of the data path.
 pub fn wanted(settings: &TopicsSettings) -> Vec<TopicSpec> {
     let spec = |topic| TopicSpec {
         topic,
         name: settings.name(topic),
-        // Of plans the order counts, and only the first partition.
+        // The order of the records in `plans` matters, so it has one partition.
         partitions: if topic.spec().role == Role::Plans { 1 } else { settings.partitions },
         replication_factor: settings.replication_factor,
         config: config_of(settings, topic),
@@ -110,7 +110,7 @@ fn config_of(settings: &TopicsSettings, topic: Topic) -> BTreeMap<&'static str, 
     };
     let mut config = BTreeMap::from([
         ("max.message.bytes", record_bytes_max.max(INTERNAL_RECORD_BYTES_MAX).to_string()),
-        // What is read is the time of the event's receipt, which the records carry themselves.
+        // Timestamps are times of receipt, set by the producers.
         ("message.timestamp.type", "CreateTime".to_owned()),
     ]);
     match topic.spec().cleanup {
@@ -128,17 +128,17 @@ fn config_of(settings: &TopicsSettings, topic: Topic) -> BTreeMap<&'static str, 
     config
 }
 
-/// How many partitions a topic must have, where that is not free.
+/// The number of partitions that a topic must have, if it is not free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needed {
-    /// So many: keys are spread over them, and the state behind them is.
+    /// Exactly this many: keys, and the state behind them, are spread over them.
     Exactly(u32),
-    /// At least so many: partition n is the state of the inbox' partition n, and those beyond stay empty.
+    /// At least this many: partition n is the state of the inbox's partition n, and further ones stay empty.
     AtLeast(u32),
 }
 
 impl Needed {
-    /// Whether this number will do.
+    /// Whether this number is allowed.
     pub fn is_met_by(self, partitions: u32) -> bool {
         match self {
             Self::Exactly(needed) => partitions == needed,
@@ -147,9 +147,9 @@ impl Needed {
     }
 }
 
-/// How many partitions a topic must have: the one rule for `run`, `check` and `topics`. `found` is how many topics have, and `spread` over how
-/// many the keys of an inbox are spread that was worked on before. `None`: any number will do. Raw topics may grow at any time, one by
-/// one: ingest keeps no state. Nor is anything at stake in the outputs.
+/// The number of partitions that a topic must have: the one rule for `run`, `check` and `topics`. `found` gives the number that topics
+/// have, `spread` the number over which the keys of a processed inbox are spread. `None`: any number. Raw topics may grow at any time, each
+/// for itself, because ingest keeps no state; outputs may, too.
 pub fn needed(topic: Topic, found: impl Fn(Topic) -> Option<u32>, spread: impl Fn(Topic) -> Option<u32>) -> Option<Needed> {
     match topic.spec().role {
         Role::Inbox { .. } => spread(topic).map(Needed::Exactly),
@@ -161,7 +161,7 @@ pub fn needed(topic: Topic, found: impl Fn(Topic) -> Option<u32>, spread: impl F
     }
 }
 
-/// Says what is wrong with the number of partitions of a topic, and what to do. Kafka adds partitions and takes none away.
+/// The error for a wrong number of partitions, with what to do. Kafka can add partitions but not remove them.
 pub fn wrong_number(topic: Topic, name: &str, needed: Needed, partitions: u32) -> String {
     const ELSEWHERE: &str = "The state is whole, and nothing was misplaced. Kafka takes no partitions away again: go on with a pipeline of \
                              the new number beside this one, as docs/operate.md says under \"Changing the number of partitions\"";
@@ -179,8 +179,7 @@ pub fn wrong_number(topic: Topic, name: &str, needed: Needed, partitions: u32) -
     }
 }
 
-/// Compares what is wanted with what was found, by topic name; `spread` is over how many partitions the keys of inboxes are spread that were
-/// worked on before.
+/// Compares wanted with found topics, by name; `spread` is the number of partitions over which the keys of processed inboxes are spread.
 pub fn plan(wanted: Vec<TopicSpec>, found: &BTreeMap<String, FoundTopic>, spread: &BTreeMap<Topic, u32>) -> Vec<PlannedTopic> {
     let partitions: BTreeMap<Topic, u32> = wanted
         .iter()
@@ -218,7 +217,7 @@ fn differences(spec: &TopicSpec, found: &FoundTopic, needed: Option<Needed>) -> 
     for (key, wanted) in &spec.config {
         let Some(is) = found.config.get(*key) else { continue };
         let wrong = match *key {
-            // Deleting from a compacted topic loses state; compacting the credits loses deltas, compacting an inbox loses events.
+            // Deleting from a compacted topic loses state; compacting the credits loses deltas; compacting an inbox loses events.
             "cleanup.policy" => !Topic::RAW.contains(&spec.topic),
             "max.message.bytes" => is.parse::<u64>().unwrap_or(0) < INTERNAL_RECORD_BYTES_MAX,
             _ => false,
@@ -270,7 +269,7 @@ mod tests {
         assert!(planned(&settings, &as_wanted(&settings)).values().all(|topic| topic.verdict == Verdict::Fine));
     }
 
-    /// One situation: what is found instead of 4 partitions each, over how many the inboxes are spread, and what is not fine.
+    /// A case: what is found instead of 4 partitions each, over how many partitions the inboxes are spread, and what is not fine.
     struct Situation<'a> {
         what: &'a str,
         found: &'a [(Topic, u32)],
@@ -340,7 +339,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_grew_is_usable_where_nothing_is_at_stake() {
+    fn grown_topics_are_accepted_where_nothing_can_be_lost() {
         let settings = TopicsSettings::default();
         for &Situation { what, found, spread, not_fine } in SITUATIONS {
             let mut topics = as_wanted(&settings);

@@ -13,7 +13,7 @@ use crate::stage::Record;
 /// The name of the header.
 pub const HEADER: &str = "traceparent";
 
-/// The place of a record in a trace that is recorded.
+/// The trace context of a record in a sampled trace.
 ///
 /// ```
 /// use tributary_runtime::trace::TraceContext;
@@ -31,8 +31,8 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Reads a header; `None` for one that is malformed, or of a trace that is not recorded (its flag `sampled` is not set). Of a later version
-    /// of the format the parts that are known are read, as the specification asks.
+    /// Parses a header; `None` if it is malformed, or the trace is not sampled. Of a later version of the format the known parts are read,
+    /// as the specification requires.
     pub fn parse(header: &[u8]) -> Option<Self> {
         let mut parts = header.split(|byte| *byte == b'-');
         let version: [u8; 1] = hex(parts.next()?)?;
@@ -50,7 +50,7 @@ impl TraceContext {
     }
 }
 
-/// Bytes written in lower-case hexadecimal digits.
+/// Parses bytes in lower-case hexadecimal.
 fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
@@ -70,31 +70,31 @@ fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
 
 /// Records the spans of one worker.
 pub trait Tracer: Send {
-    /// Begins the span of a record; `parent` is the record's own context. Returns the context of what follows from the record, `None` where
-    /// the record is not traced.
+    /// Begins the span of a record; `parent` is the record's own context. Returns the context for outputs of the record; `None` if it is
+    /// not traced.
     fn begin(&mut self, record: &Record<'_>, parent: Option<TraceContext>) -> Option<TraceContext>;
 
-    /// Ends all spans that have begun: the transaction was committed, or it was not.
+    /// Ends all begun spans; `committed` says whether the transaction was.
     fn end(&mut self, committed: bool);
 }
 
-/// The traced records of a batch, and what they have caused.
+/// The traced records of a batch, and their outputs.
 #[derive(Default)]
 pub(crate) struct Traces {
     tracer: Option<Box<dyn Tracer>>,
-    /// Which outputs follow from a traced record, in order.
+    /// Ranges of outputs that follow from a traced record, in order.
     caused: Vec<(Range<usize>, TraceContext)>,
     /// The last traced record of each partition.
     last: BTreeMap<u32, TraceContext>,
 }
 
 impl Traces {
-    /// Records with this tracer.
+    /// With this tracer.
     pub(crate) fn by(tracer: Box<dyn Tracer>) -> Self {
         Self { tracer: Some(tracer), ..Self::default() }
     }
 
-    /// A record is handled next.
+    /// A record is about to be handled.
     pub(crate) fn begin(&mut self, record: &Record<'_>, parent: impl FnOnce() -> Option<TraceContext>) -> Option<TraceContext> {
         let context = self.tracer.as_mut()?.begin(record, parent())?;
         self.last.insert(record.partition, context);
@@ -106,7 +106,8 @@ impl Traces {
         self.caused.extend(context.filter(|_| !outputs.is_empty()).map(|context| (outputs, context)));
     }
 
-    /// These outputs were written at the end of the batch of a partition. Returns their context.
+    /// These outputs were written at the end of the batch of a partition: they count as following from its last traced record. Returns its
+    /// context.
     pub(crate) fn caused_by_batch(&mut self, partition: u32, outputs: Range<usize>) -> Option<TraceContext> {
         let context = self.last.remove(&partition);
         self.caused(context, outputs);
@@ -118,7 +119,7 @@ impl Traces {
         self.caused.drain(..).flat_map(|(outputs, context)| outputs.map(move |at| (at, context))).collect()
     }
 
-    /// The batch was committed, or it was not.
+    /// Ends the batch; `committed` says whether it was.
     pub(crate) fn end(&mut self, committed: bool) {
         self.caused.clear();
         self.last.clear();
@@ -156,7 +157,7 @@ mod tests {
         }
     }
 
-    /// Gives each traced record a span of its own: the record's offset.
+    /// A tracer whose span ids are the offsets of the records.
     #[derive(Default)]
     struct Fake(std::sync::Arc<std::sync::Mutex<Vec<bool>>>);
 

@@ -209,7 +209,7 @@ fn attacked(bench: &Bench, proxy: &Proxy, attack: Attack) {
     say("session", toll, 0);
 }
 
-/// Works while `trouble` is made, and after it; says how long after its end the first record was processed.
+/// Processes while `trouble` is made, and after it; returns how long after its end the first record was processed.
 fn through(what: &str, bench: &Bench, counter: &mut Counter, trouble: impl FnOnce() + Send) {
     let fed = 60;
     bench.feed(2, 20);
@@ -235,7 +235,7 @@ fn through(what: &str, bench: &Bench, counter: &mut Counter, trouble: impl FnOnc
 }
 
 #[test]
-fn a_broker_that_was_away_is_met_again() {
+fn a_broker_that_was_unreachable_is_connected_again() {
     let Some(world) = world() else { return };
     let bench = world.bench("outage");
     let mut counter = bench.open("a");
@@ -254,7 +254,7 @@ fn a_broker_that_was_away_is_met_again() {
 }
 
 #[test]
-fn connections_that_break_again_and_again_are_made_anew() {
+fn connections_that_break_again_and_again_are_opened_again() {
     let Some(world) = world() else { return };
     let bench = world.bench("resets");
     let mut counter = bench.open("a");

@@ -67,7 +67,7 @@ fn a_batch_that_is_given_up_is_done_again_once() {
 }
 
 #[test]
-fn of_two_processes_with_one_name_the_later_one_goes_on() {
+fn of_two_processes_with_one_name_the_later_one_continues() {
     let Some(bench) = Bench::new("one-name") else { return };
     bench.feed(2, 10);
     let mut first = bench.open("same");
@@ -130,7 +130,7 @@ fn state_that_is_lost_or_behind_is_restored_from_the_changelog() {
     expected(&mut counter);
     counter.close();
 
-    // So far behind that tombstones may be gone: what was forgotten must not come back.
+    // So far behind that tombstones may be gone: removed keys must not come back.
     replace(Some(&behind));
     let mut options = bench.options("a");
     options.tombstone_retention_ms = 5_000;
@@ -142,7 +142,7 @@ fn state_that_is_lost_or_behind_is_restored_from_the_changelog() {
     replace(None);
     let mut counter = bench.open("a");
     expected(&mut counter);
-    // And it goes on from there.
+    // And it continues from there.
     bench.feed(5, 1);
     counter.handle(20);
     assert_eq!((counter.count(0, "key-0-0"), counter.count(3, "key-3-4")), (Some(1), Some(8)));
@@ -258,7 +258,7 @@ fn a_number_of_partitions_that_changes_stops_the_worker_and_the_next_one() {
 }
 
 #[test]
-fn a_transaction_that_hangs_is_told_and_what_follows_it_waits() {
+fn a_hanging_transaction_is_reported_and_what_follows_it_waits() {
     let Some(bench) = Bench::new("hangs") else { return };
     let options = bench.options("a");
     let gauges = options.gauges.clone();

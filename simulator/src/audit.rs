@@ -19,20 +19,20 @@ use crate::outputs::Outputs;
 use crate::sums::{Coverage, Reader};
 use crate::world::World;
 
-/// What was sent from outside, and what must be made of it.
+/// What was sent from outside, and what the stages must make of it.
 #[derive(Debug, Default)]
 pub struct Sent {
     /// Raw records.
     pub records: usize,
-    /// How often each event was sent, by [`as_said`], and what ingest makes of it by the settings in force at the end.
+    /// By [`as_said`], how often each event was sent, and what ingest makes of it with the final settings.
     pub events: BTreeMap<Vec<u8>, (u64, Event)>,
-    /// Dead letters of ingest.
+    /// Expected dead letters of ingest.
     pub dead: u64,
-    /// Records of no message in the two inboxes.
+    /// Records in the two inboxes that are not messages.
     pub garbage: u64,
 }
 
-/// The bytes of an event without what channel rules have made of it: the same whichever were in force.
+/// The bytes of an event without what channel rules have found: the same under all rules.
 pub fn as_said(event: &Event) -> Vec<u8> {
     let mut event = event.clone();
     if let Some(EventBody::Touch(touch)) = &mut event.body
@@ -57,19 +57,19 @@ pub fn as_said(event: &Event) -> Vec<u8> {
     event.encode_to_vec()
 }
 
-/// What an audit has counted.
+/// Counts of an audit.
 #[derive(Debug, Clone, Default)]
 pub struct Counted {
-    /// Touches that were dropped for their age.
+    /// Touches dropped because of their age.
     pub dropped: u64,
-    /// How rows of credit changed.
+    /// Counts of changes of credit rows.
     pub coverage: Coverage,
 }
 
-/// Checks everything.
+/// Checks all promises after everything has drained.
 ///
 /// # Errors
-/// What does not hold.
+/// The first promise that does not hold.
 pub fn audit(world: &World, sent: &Sent, verdict: &Verdict, rules: &Rules) -> Result<Counted, String> {
     let outputs_on = rules.attribution.outputs;
     let cluster = world.around.cluster.borrow();
@@ -89,11 +89,11 @@ pub fn audit(world: &World, sent: &Sent, verdict: &Verdict, rules: &Rules) -> Re
     Ok(Counted { dropped, coverage })
 }
 
-/// Everything else goes on beside partitions that stand still: where those are of raw topics, profiles, accounts and credit are what
-/// follows from the events that came through.
+/// Partitions that are stopped do not stop the others. If only partitions of raw topics are stopped, checks that profiles, accounts and
+/// credit follow from the events that came through.
 ///
 /// # Errors
-/// What does not hold.
+/// The first promise that does not hold.
 pub fn beside_stopped(world: &World, stopped: &BTreeSet<(Topic, u32)>, sent: &Sent, rules: &Rules) -> Result<(), String> {
     if !stopped.iter().all(|(topic, _)| Topic::RAW.contains(topic)) {
         return Ok(());
@@ -111,7 +111,7 @@ pub fn beside_stopped(world: &World, stopped: &BTreeSet<(Topic, u32)>, sent: &Se
     check(&outputs(&cluster)?, &oracle::judge(&events, rules)).map_err(|why| format!("beside {stopped:?}: {why}"))
 }
 
-/// What was committed to the output topics.
+/// The committed records of the output topics.
 fn outputs(cluster: &Cluster) -> Result<Outputs, String> {
     let mut outputs = Outputs::default();
     for topic in Outputs::TOPICS {
@@ -124,7 +124,7 @@ fn outputs(cluster: &Cluster) -> Result<Outputs, String> {
     Ok(outputs)
 }
 
-/// After every transaction the deltas sum to the latest rows, by whatever column. Returns how rows changed.
+/// After every transaction, the deltas sum to the latest rows, by every column. Returns the counts of changes.
 fn deltas_are_the_latest_rows(cluster: &Cluster) -> Result<Coverage, String> {
     let mut reader = Reader::default();
     for updates in credits(cluster)? {
@@ -133,7 +133,7 @@ fn deltas_are_the_latest_rows(cluster: &Cluster) -> Result<Coverage, String> {
     Ok(reader.coverage)
 }
 
-/// The credit updates of every transaction that has any, in the order in which they committed.
+/// The credit updates of every transaction that has any, in the order of commits.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -148,7 +148,7 @@ pub fn credits(cluster: &Cluster) -> Result<Vec<Vec<CreditUpdate>>, String> {
     Ok(all)
 }
 
-/// No unit rests once all has drained.
+/// No unit is throttled once everything has drained.
 fn nothing_is_put_off(world: &World) -> Result<(), String> {
     for (_, partition, store) in world.stores().into_iter().filter(|(log, ..)| log.stage == tributary_attributor::LOG.stage) {
         let rests = |key: &Vec<u8>| {
@@ -163,7 +163,7 @@ fn nothing_is_put_off(world: &World) -> Result<(), String> {
     Ok(())
 }
 
-/// The ids of the touches that units hold.
+/// The ids of the touches that units store.
 fn stored_touches(world: &World) -> Result<BTreeSet<String>, String> {
     let mut ids = BTreeSet::new();
     for (_, _, store) in world.stores().into_iter().filter(|(log, ..)| log.stage == tributary_attributor::LOG.stage) {
@@ -177,7 +177,7 @@ fn stored_touches(world: &World) -> Result<BTreeSet<String>, String> {
     Ok(ids)
 }
 
-/// Units hold every touch but void ones and such as are too old, and none that nobody sent; what has credit is there to be explained.
+/// Units store every touch that is neither void nor too old, and no others. Every touch with credit is stored, so that it can be explained.
 fn touches_are_there(stored: &BTreeSet<String>, outputs: &Outputs, verdict: &Verdict) -> Result<u64, String> {
     if let Some(id) = verdict.kept.difference(stored).next() {
         return Err(format!("touch {id:?} is gone"));
@@ -200,7 +200,7 @@ fn values(cluster: &Cluster, topic: Topic) -> impl Iterator<Item = &[u8]> {
     entries.filter_map(|(_, entry)| entry.value.as_deref())
 }
 
-/// Every committed record of every input was processed by exactly one transaction that committed, and nothing else was.
+/// Every committed record of every input was processed by exactly one committed transaction, and nothing else was processed.
 fn each_record_once(cluster: &Cluster) -> Result<(), String> {
     if let Some((handed, times)) = cluster.processed.iter().find(|(_, times)| **times != 1) {
         return Err(format!("record {handed:?} was processed {times} times"));
@@ -220,13 +220,13 @@ fn each_record_once(cluster: &Cluster) -> Result<(), String> {
     Ok(())
 }
 
-/// In = applied + duplicate + dead: every event of a raw record is in the identity inbox as often as it was sent, and every other one is
-/// a dead letter.
+/// In = applied + duplicate + dead: every event of a raw record is in the identity inbox as often as it was sent; every other record is a
+/// dead letter.
 fn nothing_lost_on_the_way_in(cluster: &Cluster, sent: &Sent) -> Result<(), String> {
     let mut applied: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
     for value in values(cluster, Topic::IdentityInbox) {
         if let Ok(IdentityMessage { body: Some(Body::Event(event)) }) = IdentityMessage::decode(value) {
-            // A milestone's version is an event of ingest like any other.
+            // Versions of milestones are events of ingest, too, so they count as well.
             let _is_version = matches!(event.body, Some(EventBody::Milestone(_)));
             *applied.entry(as_said(&event)).or_default() += 1;
         }
@@ -263,7 +263,7 @@ fn nothing_lost_on_the_way_in(cluster: &Cluster, sent: &Sent) -> Result<(), Stri
     Ok(())
 }
 
-/// The store of every partition that is worked on holds what its changelog, read from the beginning, says.
+/// The store of every partition that has a worker equals its changelog, read from the beginning.
 fn stores_are_what_the_changelogs_say(world: &World) -> Result<(), String> {
     for (log, partition, store) in world.stores() {
         let Some(changelog) = log.changelog else { continue };

@@ -10,10 +10,10 @@ use crate::history::Features;
 use crate::run::{Case, Report, run};
 use crate::sums::Coverage;
 
-/// Which seeds, and how.
+/// A run of many seeds.
 #[derive(Debug, Clone, Copy)]
 pub struct Campaign {
-    /// What their histories are made of.
+    /// The features of their histories.
     pub features: Features,
     /// The first seed.
     pub from: u64,
@@ -25,34 +25,35 @@ pub struct Campaign {
     pub stop_at_first: bool,
 }
 
-/// What came of many seeds.
+/// The results of many seeds.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     /// Seeds that were run.
     pub seeds: u64,
-    /// The seeds that failed, and why.
+    /// The seeds that failed, with the reason.
     pub failures: BTreeMap<u64, String>,
-    /// How often each fault struck.
+    /// How often each fault was injected.
     pub struck: BTreeMap<Fault, u64>,
-    /// In how many seeds.
+    /// In how many seeds each was.
     pub in_seeds: BTreeMap<Fault, u64>,
-    /// Touches dropped for their age.
+    /// Touches dropped because of their age.
     pub dropped: u64,
-    /// Records from outside.
+    /// Raw records and other records from outside.
     pub records: u64,
-    /// Events told apart.
+    /// Distinct events.
     pub events: u64,
-    /// Turns of workers.
+    /// Steps of workers.
     pub turns: u64,
-    /// How rows of credit changed.
+    /// Counts of changes of credit rows.
     pub coverage: Coverage,
 }
 
-/// From how many seeds on a campaign must have seen everything that can happen to a row.
+/// A campaign of at least this many seeds must have seen every change of a row that is possible.
 pub const SEEDS_FOR_ALL: u64 = 1_000;
 
 impl Tally {
-    /// What so many seeds must have seen, and have not; what they have seen that cannot be. Empty for few seeds.
+    /// Changes that a campaign of this size should have seen and has not, and changes that it has seen though they are impossible. Empty
+    /// for smaller campaigns.
     pub fn not_covered(&self) -> Vec<String> {
         if self.seeds < SEEDS_FOR_ALL || !self.failures.is_empty() { Vec::new() } else { self.coverage.faults() }
     }

@@ -9,7 +9,7 @@ use crate::oracle::credit::{CreditTable, RowKey, as_row};
 use crate::outputs::{Outputs, compare};
 use crate::rows;
 
-/// Compares what was written with what must be there.
+/// Compares the outputs with the oracle's verdict.
 ///
 /// # Errors
 /// The first differences.
@@ -21,7 +21,7 @@ pub fn check(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
     check_sums(&table, verdict)
 }
 
-/// The profiles and accounts that live are those that must.
+/// Checks that the live profiles and accounts are those of the verdict.
 ///
 /// # Errors
 /// The first differences.
@@ -52,13 +52,13 @@ fn check_accounts(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
     )
 }
 
-/// The rows of milestones that cannot miss touches.
+/// The rows of milestones within the horizon, which must have all their touches.
 fn within_horizon(table: &CreditTable, verdict: &Verdict) -> CreditTable {
     let exact = table.iter().filter(|((milestone, ..), _)| !verdict.beyond.contains(milestone));
     exact.map(|(key, row)| (key.clone(), row.clone())).collect()
 }
 
-/// The latest rows; each update must follow from the one before it.
+/// The latest rows; checks that each update follows from the one before it.
 pub fn fold_credits(updates: &[CreditUpdate]) -> Result<CreditTable, String> {
     let mut table = CreditTable::new();
     let mut sums: BTreeMap<RowKey, (i64, i64, i64)> = BTreeMap::new();
@@ -93,10 +93,10 @@ pub fn fold_credits(updates: &[CreditUpdate]) -> Result<CreditTable, String> {
     Ok(table)
 }
 
-/// In the milestone's currency and in the one of reports.
+/// In the milestone's currency, and in the reporting currency.
 type Values = (i128, i128);
 
-/// Weights sum to exactly one, values to the milestone's, of every milestone under every model.
+/// For every milestone and model, the weights sum to exactly one and the values to the milestone's value.
 fn check_sums(table: &CreditTable, verdict: &Verdict) -> Result<(), String> {
     let mut sums: BTreeMap<(&str, &str), (i128, Values)> = BTreeMap::new();
     let mut expected: BTreeMap<(&str, &str), Values> = BTreeMap::new();

@@ -3,12 +3,12 @@
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 
-/// A stream of draws.
+/// A stream of pseudo-random numbers.
 #[derive(Debug, Clone)]
 pub struct Draw(ChaCha8Rng);
 
 impl Draw {
-    /// The stream number `stream` of `seed`: what one stream draws changes nothing for another.
+    /// Stream `stream` of `seed`: streams are independent of each other.
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);
@@ -26,22 +26,22 @@ impl Draw {
         low + self.below(high.saturating_sub(low) + 1)
     }
 
-    /// Whether something of this probability, in percent, happens.
+    /// True with this probability, in percent.
     pub fn percent(&mut self, probability: usize) -> bool {
         self.below(100) < probability
     }
 
-    /// Whether something that happens once in `of` times on average happens.
+    /// True once in `of` times on average.
     pub fn once_in(&mut self, of: usize) -> bool {
         self.below(of.max(1)) == 0
     }
 
-    /// One of a table; the default of the type for an empty one.
+    /// An item of a table; the type's default if it is empty.
     pub fn pick<T: Clone + Default>(&mut self, table: &[T]) -> T {
         table.get(self.below(table.len())).cloned().unwrap_or_default()
     }
 
-    /// An order of the numbers below `count` in which each is no more than about `reach` places from its own.
+    /// A permutation of the numbers below `count` that moves each by at most about `reach` places.
     pub fn order(&mut self, count: usize, reach: usize) -> Vec<usize> {
         let mut keyed: Vec<(usize, usize)> = (0..count).map(|at| (at + self.below(reach + 1), at)).collect();
         keyed.sort_unstable();

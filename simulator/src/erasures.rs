@@ -13,14 +13,14 @@ use crate::oracle::Verdict;
 use crate::outputs::Outputs;
 use crate::rows;
 
-/// Checks what transactions have said, in the order in which they committed.
+/// Checks the rows and tombstones of transactions, in the order of commits.
 ///
 /// # Errors
-/// What does not hold.
+/// The first rule that does not hold.
 pub fn check(transactions: &[Vec<Said>], verdict: &Verdict) -> Result<(), String> {
     let mut without_tombstones = Outputs::default();
     for transaction in transactions {
-        // The keys that were said to be erased, until the tombstone has come.
+        // Keys whose row `erased` has been seen, but not yet the tombstone.
         let mut erased: BTreeSet<(Topic, &[u8])> = BTreeSet::new();
         for Said { topic, key, value } in transaction.iter().filter(|said| said.topic != Topic::Credits) {
             let at = (*topic, key.as_slice());
@@ -47,7 +47,7 @@ pub fn check(transactions: &[Vec<Said>], verdict: &Verdict) -> Result<(), String
     checked.map_err(|why| format!("for a reader who skips tombstones {why}"))
 }
 
-/// Whether a row says that all was erased; it must say nothing else.
+/// Whether a row is marked `erased`; such a row must have no other fields.
 fn is_erased(topic: Topic, key: &[u8], value: &[u8]) -> Result<bool, String> {
     let id = String::from_utf8_lossy(key).into_owned();
     let failed = |error| format!("a record of {} cannot be read: {error}", topic.name());
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_and_a_tombstone_or_it_is_said() {
+    fn an_erasure_without_row_or_tombstone_is_reported() {
         let id = || Profile { profile_id: "p_1".into(), ..Profile::default() };
         let row = || said(Some(Profile { erased: true, ..id() }));
         let verdict = Verdict::default();

@@ -14,51 +14,50 @@ use crate::oracle::people::{Home, People};
 use crate::oracle::void::Void;
 use crate::oracle::{Rules, milestones};
 
-/// What no public event changes.
+/// What public events can never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Promise {
-    /// Identifiers that trusted events join are joined.
+    /// Identifiers joined by trusted events stay joined.
     TrustedLinks,
-    /// Accounts that there were are as they were, but for the people they list: whoever has an address of theirs is one, and may be invented.
+    /// Accounts stay as they were, except for their lists of people: anybody with an address of theirs is listed, even invented people.
     Accounts,
-    /// People who were joined with nobody keep their name, account and the traits that trusted events state.
+    /// People whom the attack joined with nobody keep their id, account and trusted traits.
     People,
-    /// Milestones that trusted events report are as they were.
+    /// Milestones that trusted events report stay as they were.
     Milestones,
-    /// A milestone that trusted events report is in the same account, unless its person was joined with another one.
+    /// A trusted milestone stays in its account, unless its person was joined with another one.
     Anchors,
-    /// People whom public events had joined before the hostile sender came stay joined, unless by an identifier that only public events know,
-    /// and that now joins nobody.
+    /// People whom public events had joined before stay joined, unless they were joined by a public-only identifier that is now shared or
+    /// in too large a group.
     Joins,
 }
 
-/// What a public event can still do.
+/// What public events can still change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Remains {
-    /// People whom nothing keeps apart are joined.
+    /// People whom neither a limit nor trusted evidence keeps apart can be joined.
     Joined,
-    /// People whom only public events had joined, by way of an identifier that trusted events do not know, are not joined any more: that
-    /// identifier is shared now, or one of too many that hang together.
+    /// People joined only by a public-only identifier can be separated: by making that identifier shared, or its group too large.
     Parted,
 }
 
-/// What came of an attack.
+/// The result of an attack.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// What did not hold.
+    /// Promises that do not hold.
     pub broken: Vec<(Promise, String)>,
-    /// What was done that can be done.
+    /// Which of the possible changes happened.
     pub remains: BTreeSet<Remains>,
 }
 
-/// Who is who, and which milestones there are.
+/// People, accounts and milestones.
 struct Known {
     profiles: Vec<Profile>,
     accounts: BTreeMap<String, Account>,
-    /// With the identifier that anchors it, and where that belongs.
+    /// Each with the identifier that anchors it, and the unit of that.
     milestones: BTreeMap<String, (Milestone, Option<(Name, Home)>)>,
     trusted: BTreeSet<Name>,
-    /// Identifiers that join nobody, because too many are linked to them or hang together with them.
+    /// Identifiers that join nobody: shared ones, and those in too large a group.
     apart: BTreeSet<Name>,
 }
 
@@ -80,7 +79,7 @@ impl Known {
         }
     }
 
-    /// The profile of each identifier that trusted events know, with those of its identifiers that they know.
+    /// Profiles with trusted identifiers, each with the set of these.
     fn trusted_groups(&self) -> Vec<(BTreeSet<Name>, &Profile)> {
         let trusts = |identifier: &Identifier| Some(Name::of(identifier)).filter(|name| self.trusted.contains(name));
         let group = |profile: &Profile| profile.identifiers.iter().filter_map(trusts).collect::<BTreeSet<Name>>();
@@ -88,13 +87,13 @@ impl Known {
     }
 }
 
-/// Attacks the history of a seed.
+/// Attacks the history of a seed, and judges the result.
 pub fn attack(seed: u64) -> Outcome {
     let (events, rules, hostile) = History::attacked(seed);
     judge(&events, &hostile, &rules)
 }
 
-/// What changes if a hostile sender says this beside the events.
+/// Judges what changes if hostile events are added.
 pub fn judge(events: &[Event], hostile: &[Event], rules: &Rules) -> Outcome {
     let all: Vec<Event> = events.iter().chain(hostile).cloned().collect();
     let trusted: Vec<Event> = events.iter().filter(|event| !event.public).cloned().collect();
@@ -116,7 +115,7 @@ pub fn judge(events: &[Event], hostile: &[Event], rules: &Rules) -> Outcome {
     outcome
 }
 
-/// An account without its people.
+/// An account without its list of people.
 fn itself(account: &Account) -> Account {
     Account { people: Vec::new(), people_count: 0, ..account.clone() }
 }
@@ -133,7 +132,7 @@ fn people(before: &Known, after: &Known, alone: &Known, outcome: &mut Outcome) {
             }
             continue;
         };
-        // What trusted events state of them, whoever joined them.
+        // The trusted traits of these identifiers, however they were joined before.
         let parts = stated.iter().filter(|(part, _)| part.is_subset(&group));
         let names: BTreeSet<&String> = parts.flat_map(|(_, part)| &part.traits).map(|stated| &stated.name).collect();
         let traits = |of: &Profile| of.traits.iter().filter(|stated| names.contains(&stated.name)).cloned().collect::<Vec<_>>();

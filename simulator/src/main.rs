@@ -22,16 +22,16 @@ use tributary_simulator::run::{Case, run};
 use tributary_simulator::shrink::shrink;
 use tributary_simulator::sums::{self, Coverage};
 
-/// How many seeds a planted mistake may take to be found.
+/// How many seeds are run at most to find a planted bug.
 const PLANTED_SEEDS: u64 = 1_000;
-/// Failing seeds that are made smaller.
+/// How many failing seeds are shrunk.
 const SHRUNK_MAX: usize = 3;
 
 /// Runs the stages under seeded faults and compares what comes out with a naive computation.
 #[derive(Debug, Parser)]
 #[command(
     name = "simulate",
-    after_help = "Examples:\n  simulate --seeds 2000 --jobs 2         2,000 seeds on two threads\n  simulate --seed 417                   one seed, with all that happened\n  simulate --planted all --report simulator/PLANTED.md"
+    after_help = "Examples:\n  simulate --seeds 2000 --jobs 2         2,000 seeds on two threads\n  simulate --seed 417                   one seed, with everything that happens\n  simulate --planted all --report simulator/PLANTED.md"
 )]
 struct Args {
     /// How many seeds to run.
@@ -43,26 +43,26 @@ struct Args {
     /// Threads.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
-    /// Replays one seed and says what happened.
+    /// Runs one seed and prints everything that happens
     #[arg(long)]
     seed: Option<u64>,
     /// With --seed: the records to keep, by position, separated by commas; `none` for none.
     #[arg(long, requires = "seed")]
     keep: Option<String>,
-    /// With --seed: faults that do not strike, separated by commas.
+    /// With --seed: faults that are not injected, separated by commas
     #[arg(long, requires = "seed", value_delimiter = ',')]
     without: Vec<String>,
-    /// With --seed: how many faults may strike.
+    /// With --seed: the most faults to inject
     #[arg(long, requires = "seed")]
     faults: Option<usize>,
-    /// What histories are made of beside records: trust, time, roles, hierarchy, separated by commas; all or none.
+    /// What histories contain beside records: trust, time, roles, hierarchy, dimensions, separated by commas; all or none
     #[arg(long, default_value_t = Features::DEFAULT)]
     features: Features,
-    /// Ends with the first seed that fails, and makes no smaller one of it.
+    /// Stops at the first failing seed, without shrinking it
     #[arg(long)]
     stop_at_first: bool,
-    /// Plants mistakes of simulator/planted in a copy of the sources, one at a time, and shows which are found: `all`, or names separated
-    /// by commas. Run it at the root of the sources.
+    /// Plants the bugs of simulator/planted in a copy of the sources, one at a time, and shows which are found: `all`, or names separated
+    /// by commas. Run it at the root of the sources
     #[arg(long, value_delimiter = ',', conflicts_with_all = ["seed", "stop_at_first"])]
     planted: Vec<String>,
     /// With --planted: the file for the report, Markdown.
@@ -75,7 +75,7 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    // What panics in a seed is caught and reported with the seed.
+    // A panic in a seed is caught and reported with the seed: no output here.
     std::panic::set_hook(Box::new(|_| {}));
     match simulate(&args) {
         Ok(true) => ExitCode::SUCCESS,
@@ -136,7 +136,7 @@ fn campaign(args: &Args) -> bool {
     tally.failures.is_empty() && not_covered.is_empty()
 }
 
-/// How rows of credit changed: what, by why.
+/// Prints the counts of changes of credit rows, by kind of change and reason.
 fn print_coverage(coverage: &Coverage) {
     let mut table = Table::new();
     let reasons = sums::REASONS.iter().map(|reason| reason.name().to_owned());
@@ -273,7 +273,7 @@ fn planted(args: &Args) -> anyhow::Result<bool> {
     for bug in bugs {
         bar.set_message(bug.name.clone());
         let first = match trial.find(&bug) {
-            // The others are tried all the same: a campaign takes an hour.
+            // The other bugs are still tried: a campaign takes an hour.
             Err(error @ TrialError::Build { .. }) => {
                 eprintln!("{error}");
                 not_built.push(bug.name);
@@ -290,7 +290,7 @@ fn planted(args: &Args) -> anyhow::Result<bool> {
             );
         }
         found.push((bug, first));
-        // After each, so that what was found is kept when the campaign is interrupted.
+        // After each bug, so that the results are kept if the campaign is interrupted.
         if let Some(path) = &args.report {
             std::fs::write(path, report(&found, args.from, PLANTED_SEEDS))
                 .with_context(|| format!("writing {}", path.display()))?;

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use tributary_proto::{Account, CreditUpdate, Message, MilestoneRow, Profile, TouchpointRow};
 use tributary_runtime::topic::Topic;
 
-/// What was committed to the output topics, each in the order of its partitions.
+/// The committed records of the output topics, each in the order of its partitions.
 #[derive(Debug, Clone, Default)]
 pub struct Outputs {
-    /// Of the `profiles` topic.
+    /// From `profiles`.
     pub profiles: Vec<Profile>,
-    /// Of the `accounts` topic.
+    /// From `accounts`.
     pub accounts: Vec<Account>,
-    /// Of the `credits` topic.
+    /// From `credits`.
     pub credits: Vec<CreditUpdate>,
-    /// Of the `touchpoints` topic.
+    /// From `touchpoints`.
     pub touchpoints: Vec<TouchpointRow>,
-    /// Of the `milestones` topic.
+    /// From `milestones`.
     pub milestones: Vec<MilestoneRow>,
 }
 
@@ -31,7 +31,7 @@ impl Outputs {
     pub fn add(&mut self, topic: Topic, key: &[u8], value: Option<&[u8]>) -> Result<(), String> {
         let failed = |error| format!("a record of {} cannot be read: {error}", topic.name());
         let Some(value) = value else {
-            // A tombstone says that all of it was erased.
+            // A tombstone removes all rows of its key.
             self.profiles.retain(|profile| topic != Topic::Profiles || profile.profile_id.as_bytes() != key);
             self.accounts.retain(|account| topic != Topic::Accounts || account.account_id.as_bytes() != key);
             self.touchpoints.retain(|row| topic != Topic::Touchpoints || row.touchpoint_id.as_bytes() != key);
@@ -50,7 +50,7 @@ impl Outputs {
     }
 }
 
-/// What was found is what is expected.
+/// Compares what was found with what is expected.
 ///
 /// # Errors
 /// How many differ, and the first of them.

@@ -19,7 +19,7 @@ use crate::world::World;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// See the module. Nothing where the topics are not both written.
+/// See the module. Checks nothing unless both topics are written.
 ///
 /// # Errors
 /// What differs.
@@ -39,7 +39,7 @@ pub fn check(world: &World, outputs: &Outputs, rules: &Rules) -> Result<(), Stri
     }
     let kinds: BTreeSet<&String> = outputs.milestones.iter().map(|row| &row.milestone_kind).collect();
     for target in kinds.into_iter().filter(|kind| !kind.is_empty()) {
-        // Half of all ends lie before the newest touch, which cuts journeys and visits.
+        // Half of the end times are before the newest touch, and so cut journeys and visits.
         let back_days = (Hash128::of(target.as_bytes()).head() % 8) as i64 - 4;
         let until_ms = newest.unwrap_or_default() - back_days.max(0) * DAY_MS;
         let wanted = Wanted { target: target.clone(), label: Label::Campaign, until_ms };

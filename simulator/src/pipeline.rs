@@ -9,14 +9,14 @@ use tributary_runtime::config::Section;
 
 use crate::oracle;
 
-/// A decoder with its settings.
+/// Settings and their decoder.
 type Known = (IngestSettings, Kinds, Arc<Decoder>);
 
-/// Most decoders that are kept.
+/// Most decoders in the cache.
 const DECODERS_MAX: usize = 16;
 
-/// Compiles settings. What is sent in parts is cut below `part_bytes_max`, where that is given, and units and roots rest after what costs
-/// more than `rest_after`.
+/// Compiles settings. If `part_bytes_max` is given, messages in parts are at most about that long; units and roots are throttled after work
+/// that costs more than `rest_after`.
 ///
 /// # Errors
 /// What is wrong with them.
@@ -37,7 +37,7 @@ pub fn compile(
     Ok(Pipeline::of(decoder(ingest, &rules.kinds)?, identity, plan))
 }
 
-/// Compiling the channel rules takes longer than many a seed: equal settings share a decoder.
+/// Compiling the channel rules takes longer than many a seed, so equal settings share a decoder.
 fn decoder(settings: &IngestSettings, kinds: &Kinds) -> Result<Arc<Decoder>, String> {
     static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -14,7 +14,7 @@ use crate::oracle::rows::face;
 use crate::outputs::{Outputs, compare};
 use crate::world::World;
 
-/// The rows of touches that are there, by key.
+/// The published rows of touches, by key.
 fn touches(outputs: &Outputs) -> BTreeMap<&str, &TouchpointRow> {
     let mut rows: BTreeMap<&str, &TouchpointRow> =
         outputs.touchpoints.iter().map(|row| (row.touchpoint_id.as_str(), row)).collect();
@@ -22,7 +22,7 @@ fn touches(outputs: &Outputs) -> BTreeMap<&str, &TouchpointRow> {
     rows
 }
 
-/// Every touch has its row and no other, but for those that may be forgotten; so has every milestone.
+/// Every touch has its row, and so has every milestone; there are no other rows, except those that may exist or not.
 ///
 /// # Errors
 /// The first differences.
@@ -41,10 +41,10 @@ pub fn check(outputs: &Outputs, verdict: &Verdict) -> Result<(), String> {
     compare("row of a milestone", &found, &verdict.milestones)
 }
 
-/// The row of a key with the highest revision is the last one, or says the same: who keeps that one has the same as who reads in order.
+/// The row with the highest revision of a key is the last one, or equal to it: readers that keep it get the same as readers in order.
 ///
 /// # Errors
-/// The first key of which that is not so.
+/// The first key for which that does not hold.
 pub fn revisions(cluster: &Cluster) -> Result<(), String> {
     let mut latest: BTreeMap<(Topic, Vec<u8>), [Numbered; 2]> = BTreeMap::new();
     for topic in [Topic::Touchpoints, Topic::Milestones, Topic::Profiles, Topic::Accounts] {
@@ -70,7 +70,7 @@ pub fn revisions(cluster: &Cluster) -> Result<(), String> {
     }
 }
 
-/// The revision of a row, and what it says beside it.
+/// The revision of a row, and the rest of it.
 type Numbered = (u64, Vec<u8>);
 
 fn numbered(topic: Topic, value: &[u8]) -> Result<Numbered, DecodeError> {
@@ -94,10 +94,10 @@ fn numbered(topic: Topic, value: &[u8]) -> Result<Numbered, DecodeError> {
     })
 }
 
-/// Every touch that a unit holds has a row, and every row is of such a touch.
+/// Every touch that a unit stores has a row, and every row belongs to such a touch.
 ///
 /// # Errors
-/// The first that is not so.
+/// The first exception.
 pub fn are_of_stored_touches(world: &World, outputs: &Outputs, on: bool) -> Result<(), String> {
     let mut stored: BTreeSet<String> = BTreeSet::new();
     for (_, _, store) in world.stores().into_iter().filter(|(log, ..)| log.stage == tributary_attributor::LOG.stage) {

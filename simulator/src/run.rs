@@ -19,39 +19,39 @@ use crate::pipeline;
 use crate::sums::Coverage;
 use crate::world::{Delivery, World};
 
-/// How long draining may take, in rounds in which every process has a turn.
+/// Most rounds to drain, in each of which every process has a turn.
 const ROUNDS_MAX: usize = 6_000;
 
-/// How often it is tried whether a seed has other settings at first.
+/// How many chances a seed has to begin with former settings.
 const FORMER_CHANCES: usize = 6;
 
-/// What is to be run. Everything but the seed is there to make a failing one smaller.
+/// What to run. Everything except the seed and the features serves to shrink a failing one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
     /// The seed.
     pub seed: u64,
-    /// What its history is made of.
+    /// The features of its history.
     pub features: Features,
-    /// The records that are kept, by position; `None` is all.
+    /// The positions of the records that are kept; `None` for all.
     pub keep: Option<Vec<usize>>,
-    /// Faults that do not strike.
+    /// Faults that are not injected.
     pub without: BTreeSet<Fault>,
-    /// How many faults may strike once the history is on its way.
+    /// How many faults may be injected once the history has begun.
     pub faults_max: usize,
 }
 
 impl Case {
-    /// A seed as it is.
+    /// A seed with default features, unchanged.
     pub fn of(seed: u64) -> Self {
         Self::with(seed, Features::DEFAULT)
     }
 
-    /// The same with a history of these features.
+    /// A seed with these features, unchanged.
     pub fn with(seed: u64, features: Features) -> Self {
         Self { seed, features, keep: None, without: BTreeSet::new(), faults_max: usize::MAX }
     }
 
-    /// The arguments that run it.
+    /// The command-line arguments for it.
     pub fn arguments(&self) -> String {
         let mut text = format!("--seed {}", self.seed);
         if self.features != Features::DEFAULT {
@@ -72,30 +72,30 @@ impl Case {
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// Why it failed.
     pub failure: Option<String>,
-    /// How often each fault struck.
+    /// How often each fault was injected.
     pub struck: BTreeMap<Fault, u64>,
-    /// Touches that were dropped for their age.
+    /// Touches dropped because of their age.
     pub dropped: u64,
-    /// Records from outside, repetitions included.
+    /// Records from outside, duplicates included.
     pub records: usize,
-    /// Events that were told apart.
+    /// Distinct events.
     pub events: usize,
-    /// Turns of workers.
+    /// Steps of workers.
     pub turns: u64,
-    /// How rows of credit changed.
+    /// Counts of changes of credit rows.
     pub coverage: Coverage,
-    /// The credit updates of every transaction, in the order in which they committed.
+    /// The credit updates of every transaction, in the order of commits.
     pub credits: Vec<Vec<CreditUpdate>>,
-    /// What happened, where that was asked for.
+    /// Everything that happened, if requested.
     pub trace: Vec<String>,
 }
 
-/// Runs a case. Panics count as failures.
+/// Runs a case. A panic counts as a failure.
 pub fn run(case: &Case, trace: bool) -> Report {
     let attempt = std::panic::catch_unwind(|| attempt(case, trace));
     match attempt {
@@ -172,7 +172,7 @@ fn attempt(case: &Case, trace: bool) -> Result<Report, String> {
     Ok(report)
 }
 
-/// A cluster with 1 to 8 partitions a stage.
+/// A cluster with 1 to 8 partitions per stage.
 fn cluster(draw: &mut Draw) -> (Cluster, [u32; 3]) {
     let few = draw.percent(50);
     let mut count = |most: usize| draw.between(1, if few { most.min(3) } else { most }) as u32;
@@ -185,7 +185,7 @@ fn cluster(draw: &mut Draw) -> (Cluster, [u32; 3]) {
     (Cluster::new(&topics), [raw, identity, attributor])
 }
 
-/// Limits so low that a burst of refused records reaches them.
+/// Limits low enough that a burst of refused records reaches them.
 fn limits(draw: &mut Draw) -> DeadLetterLimits {
     let (percent, window) = (draw.pick(&[0, 60]), draw.between(8, 30) as u32);
     DeadLetterLimits { in_a_row: draw.between(3, 10) as u32, percent, window }
@@ -212,7 +212,7 @@ fn options(draw: &mut Draw, world: &World, limits: DeadLetterLimits) -> WorkerOp
     }
 }
 
-/// Puts the history on its way: out of order, with repetitions, with garbage in between.
+/// Schedules the history: out of order, with duplicates, and with garbage in between.
 fn send(draw: &mut Draw, world: &World, history: &History, outcomes: &[Outcome], partitions: [u32; 3]) -> Sent {
     let mut sent = Sent::default();
     let mut list: Vec<usize> = (0..history.records.len()).collect();
@@ -252,14 +252,14 @@ fn send(draw: &mut Draw, world: &World, history: &History, outcomes: &[Outcome],
     sent
 }
 
-/// A record on its way: to any partition of a raw topic, or to whom it is for.
+/// A record with its partition: any for a raw topic, else that of its key.
 fn delivery(raw: &Raw, anywhere: u32, identity: u32) -> Delivery {
     let key = raw.key();
     let partition = if raw.topic == Topic::IdentityInbox { partition::of(&key, identity) } else { anywhere };
     Delivery { topic: raw.topic, partition, timestamp_ms: raw.received_ms, key, value: raw.value() }
 }
 
-/// Puts a burst of records that must be refused among those of one partition.
+/// Schedules a burst of records that must be refused, for one partition.
 fn poison(draw: &mut Draw, world: &World, sent: &mut Sent, [raw, identity, attributor]: [u32; 3]) {
     const INPUTS: [Topic; 6] =
         [Topic::Sdk, Topic::Utm, Topic::Webhook, Topic::Offline, Topic::IdentityInbox, Topic::AttributorInbox];

@@ -3,10 +3,10 @@
 use crate::faults::Fault;
 use crate::run::{Case, run};
 
-/// How many runs shrinking may take.
+/// Most runs for shrinking.
 const RUNS_MAX: usize = 600;
 
-/// The smallest failing case that was found, and how many records it keeps. `tick` is called after every run.
+/// The smallest failing case that was found, and the number of its records. `tick` is called after every run.
 pub fn shrink(case: &Case, records: usize, tick: impl Fn()) -> Case {
     let mut shrinking = Shrinking { best: case.clone(), runs: 0, tick };
     shrinking.faults();
@@ -22,7 +22,7 @@ struct Shrinking<F> {
 }
 
 impl<F: Fn()> Shrinking<F> {
-    /// Whether a smaller case fails too; it is the best one then.
+    /// Whether a smaller case fails, too; then it becomes the best one.
     fn fails(&mut self, case: Case) -> bool {
         if self.runs >= RUNS_MAX {
             return false;
@@ -60,7 +60,7 @@ impl<F: Fn()> Shrinking<F> {
         }
     }
 
-    /// Drops halves, quarters, eighths, ... and at last single records.
+    /// Drops halves, quarters, eighths, ... and finally single records.
     fn records(&mut self, records: usize) {
         let mut kept = self.best.keep.clone().unwrap_or_else(|| (0..records).collect());
         let mut size = kept.len().div_ceil(2);

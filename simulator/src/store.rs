@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tributary_runtime::exactly_once::{Position, Store, StoreFailure};
 use tributary_runtime::state::{ACTOR_KEY_LEN, ActorKey, Base, Load, StateError, prefix_end};
 
-/// What a store holds.
+/// The content of a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Content {
-    /// Values by whole key.
+    /// Values by full key.
     pub values: BTreeMap<Vec<u8>, Vec<u8>>,
     position: Option<Position>,
 }
@@ -19,11 +19,11 @@ pub struct Content {
 struct Inner {
     now: Content,
     flushed: Content,
-    /// How many writes find no room.
+    /// How many of the next writes fail because the disk is full.
     no_room: usize,
 }
 
-/// There is no room on the disk.
+/// The disk is full.
 #[derive(Debug)]
 pub struct Full;
 
@@ -48,13 +48,13 @@ impl LocalStore {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes what was written so far survive a crash.
+    /// Flushes: what was written so far survives a crash.
     pub fn flush(&self) {
         let mut inner = self.lock();
         inner.flushed = inner.now.clone();
     }
 
-    /// What was not flushed is gone; returns whether there was anything.
+    /// Drops what was not flushed; returns whether there was anything.
     pub fn crash(&self) -> bool {
         let mut inner = self.lock();
         let lost = inner.now != inner.flushed;
@@ -62,17 +62,17 @@ impl LocalStore {
         lost
     }
 
-    /// The next writes find no room.
+    /// Makes the next writes fail because the disk is full.
     pub fn fill(&self, writes: usize) {
         self.lock().no_room = writes;
     }
 
-    /// How many writes will find no room.
+    /// How many of the next writes will fail.
     pub fn no_room(&self) -> usize {
         self.lock().no_room
     }
 
-    /// The store, for a write.
+    /// The store for writing, unless the disk is full.
     fn writable(&self) -> Result<MutexGuard<'_, Inner>, Full> {
         let mut inner = self.lock();
         if inner.no_room > 0 {
@@ -82,12 +82,12 @@ impl LocalStore {
         Ok(inner)
     }
 
-    /// What it holds.
+    /// Its content.
     pub fn content(&self) -> Content {
         self.lock().now.clone()
     }
 
-    /// When its content was all there was.
+    /// The time up to which its content is complete.
     pub fn as_of_ms(&self) -> Option<u64> {
         self.lock().now.position.map(|position| position.as_of_ms)
     }
@@ -161,7 +161,7 @@ impl Store for LocalStore {
     }
 }
 
-/// The disk of a machine. Clones share it.
+/// The disk of a machine: the stores of its partitions. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Disk(Arc<Mutex<BTreeMap<(&'static str, u32), LocalStore>>>);
 
@@ -170,18 +170,18 @@ impl Disk {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The store of a stage's partition; an empty one where there is none.
+    /// The store of a stage's partition; a new one if there is none.
     pub fn open(&self, stage: &'static str, partition: u32) -> LocalStore {
         self.lock().entry((stage, partition)).or_default().clone()
     }
 
-    /// The machine goes down: what was not flushed is gone. Returns whether anything was lost.
+    /// The machine crashes: what was not flushed is lost. Returns whether anything was.
     pub fn crash(&self) -> bool {
         let stores = self.lock();
         stores.values().filter(|store| store.crash()).count() > 0
     }
 
-    /// All stores, to be flushed or looked at.
+    /// All stores.
     pub fn stores(&self) -> Vec<((&'static str, u32), LocalStore)> {
         self.lock().iter().map(|(key, store)| (*key, store.clone())).collect()
     }

@@ -12,10 +12,10 @@ use tributary_proto::{CreditUpdate, Message, Named, Reason};
 
 use crate::oracle::credit::{RowKey, as_row};
 
-/// A column of a row, as text.
+/// Gives a column of a row as text.
 type Column = fn(&CreditUpdate) -> String;
 
-/// What a row shows beside its key and its share.
+/// The columns of a row other than its key and its share.
 pub static COLUMNS: [(&str, Column); 15] = [
     ("milestone_kind", |row| row.milestone_kind.clone()),
     ("milestone_time", |row| row.milestone_time.to_string()),
@@ -34,13 +34,13 @@ pub static COLUMNS: [(&str, Column); 15] = [
     ("milestone_dimensions", |row| format!("{:?}", row.milestone_dimensions)),
 ];
 
-/// What else can happen to a row.
+/// Changes of a row other than in a column.
 const APPEARS: &str = "(appears)";
 const DISAPPEARS: &str = "(disappears)";
 const WEIGHT: &str = "weight_nano";
 const VALUE: &str = "value_minor";
 
-/// Why rows change.
+/// The reasons why rows change.
 pub const REASONS: [Reason; 7] = [
     Reason::Milestone,
     Reason::LateTouch,
@@ -51,18 +51,18 @@ pub const REASONS: [Reason; 7] = [
     Reason::Remodelled,
 ];
 
-/// What can happen to a row, in the order of the report.
+/// All changes of a row, in the order of the report.
 pub fn changes() -> impl Iterator<Item = &'static str> {
     [APPEARS, DISAPPEARS, WEIGHT, VALUE].into_iter().chain(COLUMNS.iter().map(|(name, _)| *name))
 }
 
-/// Why something cannot happen for a reason; `None` where it can. That it never does is checked.
+/// Why a change cannot have a reason; `None` if it can. Campaigns check that it never does.
 pub fn cannot(change: &str, reason: Reason) -> Option<&'static str> {
     match (change, reason) {
         ("milestone_kind", _) => Some("a milestone's id begins with its kind"),
         (APPEARS, _) => None,
         (_, Reason::Milestone) => Some("the first rows of a milestone: nothing was there that could change"),
-        // The reporting currency is a setting: a changed one holds from the next time that a milestone is computed, whyever that is.
+        // The reporting currency is a setting: a changed one applies the next time that a milestone is computed, for any reason.
         ("milestone_time" | "currency" | "milestone_dimensions", Reason::LateTouch | Reason::Identity | Reason::Withdrawn) => {
             Some("another time, currency or dimension is another version of the milestone: amended, or erased")
         }
@@ -70,7 +70,7 @@ pub fn cannot(change: &str, reason: Reason) -> Option<&'static str> {
     }
 }
 
-/// How often rows changed in what, and why.
+/// How often rows changed, by kind of change and reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage(BTreeMap<(&'static str, i32), u64>);
 
@@ -79,19 +79,19 @@ impl Coverage {
         *self.0.entry((change, reason)).or_default() += 1;
     }
 
-    /// Adds what another one has counted.
+    /// Adds other counts.
     pub fn add(&mut self, other: &Self) {
         for (at, times) in &other.0 {
             *self.0.entry(*at).or_default() += times;
         }
     }
 
-    /// How often a change came for a reason.
+    /// How often a change had a reason.
     pub fn times(&self, change: &'static str, reason: Reason) -> u64 {
         self.0.get(&(change, i32::from(reason))).copied().unwrap_or(0)
     }
 
-    /// What never came though it can, and what came though it cannot, in words.
+    /// Possible changes that never happened, and impossible ones that did, in words.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let seen = |change: &'static str, reason: Reason| self.times(change, reason) > 0;
@@ -116,21 +116,21 @@ impl Coverage {
     }
 }
 
-/// Reads credits transaction by transaction.
+/// Reads credit updates transaction by transaction.
 #[derive(Debug, Default)]
 pub struct Reader {
     latest: BTreeMap<RowKey, CreditUpdate>,
-    /// Sums of weights and values by face; those of nothing are left out.
+    /// Sums of weights and values by face, without zero sums.
     sums: BTreeMap<Vec<u8>, (i128, i128, i128)>,
-    /// How rows changed.
+    /// Counts of changes of rows.
     pub coverage: Coverage,
 }
 
 impl Reader {
-    /// Takes in what a transaction has committed.
+    /// Reads the updates of a transaction.
     ///
     /// # Errors
-    /// Where the deltas and the latest rows differ now.
+    /// When the deltas do not sum to the latest rows.
     pub fn commit(&mut self, updates: &[CreditUpdate]) -> Result<(), String> {
         let mut touched: BTreeMap<Vec<u8>, CreditUpdate> = BTreeMap::new();
         let mut taken: BTreeMap<RowKey, CreditUpdate> = BTreeMap::new();
@@ -152,8 +152,8 @@ impl Reader {
         touched.iter().try_for_each(|(face, update)| self.compare(face, update))
     }
 
-    /// The update with the highest revision of a key is its row. `taken` are the rows taken back in this transaction: as they were, with the
-    /// reason and the revision of the retraction.
+    /// Keeps the update with the highest revision as its key's row. `taken` are the rows retracted in this transaction: as they were
+    /// before, with the reason and the revision of the retraction.
     fn keep_latest(&mut self, update: &CreditUpdate, taken: &mut BTreeMap<RowKey, CreditUpdate>) -> Result<(), String> {
         let key = key(update);
         let before = self.latest.get(&key).cloned();
@@ -171,7 +171,7 @@ impl Reader {
             return Ok(());
         }
         match taken.remove(&key) {
-            // With the next revision it is given anew by whoever took it back; later it comes for another reason.
+            // With the next revision it is the same change under a new face; with a later one it is a new row.
             Some(before) if before.revision + 1 == update.revision => self.count_changes(&before, update),
             former => {
                 former.iter().for_each(|retraction| self.coverage.count(DISAPPEARS, retraction.reason));
@@ -196,7 +196,7 @@ impl Reader {
         }
     }
 
-    /// Compares the sum of a face with the latest row of its key.
+    /// Compares the sum for a face with the latest row of its key.
     fn compare(&mut self, of: &[u8], update: &CreditUpdate) -> Result<(), String> {
         let sum = self.sums.get(of).copied().unwrap_or_default();
         let row = self.latest.get(&key(update));
@@ -228,7 +228,7 @@ fn key(update: &CreditUpdate) -> RowKey {
     (update.milestone_id.clone(), update.model.clone(), update.touch_id.clone())
 }
 
-/// All that a row shows but its share, as bytes.
+/// The columns of a row other than its share, as bytes.
 fn face(update: &CreditUpdate) -> Vec<u8> {
     CreditUpdate { weight_nano: 0, value_minor: 0, reporting_value_minor: 0, ..as_row(update) }.encode_to_vec()
 }
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_taken_back_and_given_anew_agrees_and_is_counted() {
+    fn a_row_retracted_and_published_again_agrees_and_is_counted() {
         let mut reader = Reader::default();
         reader.commit(&[row("a", 5, 5, 1)]).unwrap();
         reader.commit(&[row("a", 0, -5, 2), row("b", 7, 7, 3)]).unwrap();
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_changes_its_face_without_being_taken_back_is_found() {
+    fn changed_columns_without_a_retraction_are_found() {
         let mut reader = Reader::default();
         reader.commit(&[row("a", 5, 5, 1)]).unwrap();
         let why = reader.commit(&[row("b", 5, 0, 2)]).unwrap_err();
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_taken_back_under_its_new_face_is_found() {
+    fn a_retraction_with_the_new_columns_is_found() {
         let mut reader = Reader::default();
         reader.commit(&[row("a", 5, 5, 1)]).unwrap();
         let why = reader.commit(&[row("b", 0, -5, 2), row("b", 5, 5, 3)]).unwrap_err();
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_given_anew_without_being_taken_back_is_found() {
+    fn a_row_published_again_without_a_retraction_is_found() {
         let mut reader = Reader::default();
         reader.commit(&[row("a", 5, 5, 1)]).unwrap();
         let why = reader.commit(&[row("b", 5, 5, 2)]).unwrap_err();
@@ -288,14 +288,14 @@ mod tests {
     }
 
     #[test]
-    fn a_revision_that_comes_twice_is_found() {
+    fn a_revision_used_twice_is_found() {
         let mut reader = Reader::default();
         reader.commit(&[row("a", 5, 5, 1)]).unwrap();
         assert!(reader.commit(&[row("a", 0, -5, 1)]).is_err());
     }
 
     #[test]
-    fn what_was_never_seen_is_a_fault_and_what_cannot_be_is_one_when_seen() {
+    fn a_case_that_no_seed_reached_is_an_error_and_so_is_an_impossible_one() {
         let mut coverage = Coverage::default();
         assert!(coverage.faults().contains(&"no row ever changed in campaign".to_owned()));
         assert!(coverage.faults().contains(&"no row ever changed for the reason erased".to_owned()));

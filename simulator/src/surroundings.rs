@@ -14,7 +14,7 @@ use crate::draw::Draw;
 use crate::faults::{Fault, Faults};
 use crate::store::Disk;
 
-/// The other processes, while one is paused in the middle of a step.
+/// The other processes, which run while one is paused in the middle of a step.
 ///
 /// ```
 /// use std::cell::Cell;
@@ -38,14 +38,15 @@ use crate::store::Disk;
 /// assert_eq!(others.0.get(), 3);
 /// ```
 pub trait Others {
-    /// A process is paused here: the group continues without it, or another process gets its name, or its transaction expires.
+    /// The calling process is paused: meanwhile the group continues without it, or another process takes its name, or its transaction
+    /// expires.
     fn zombie(self: Rc<Self>, stage: &'static str, instance: &str);
 
     /// Others take up to `most` steps while the caller is paused.
     fn interlude(self: Rc<Self>, most: usize);
 }
 
-/// What holds a transactional id.
+/// A producer: the holder of a transactional id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimProducer {
     /// The transactional id.
@@ -54,12 +55,12 @@ pub struct SimProducer {
     pub epoch: u64,
 }
 
-/// A request that comes late.
+/// A request that arrives late.
 #[derive(Debug, Clone)]
 pub enum Late {
-    /// To commit.
+    /// A commit.
     Commit,
-    /// Input offsets of a stage, for the transaction.
+    /// Input offsets of a stage for the transaction.
     Offsets(&'static str, Vec<(Topic, u32, Committed)>),
 }
 
@@ -67,20 +68,20 @@ pub enum Late {
 pub struct Surroundings {
     /// The cluster.
     pub cluster: RefCell<Cluster>,
-    /// What goes wrong.
+    /// The faults to inject.
     pub faults: RefCell<Faults>,
-    /// Of partitions of inputs: below which offset it was accepted that records are refused.
+    /// By partition of an input, the offset below which refused records were accepted.
     pub accepted: RefCell<BTreeMap<(Topic, u32), u64>>,
-    /// Requests of producers that come late.
+    /// Requests of producers that arrive late.
     pub late: RefCell<Vec<(SimProducer, Late)>>,
-    /// How many processes stand still, one inside another.
+    /// How many processes are paused, one inside another.
     pub depth: Cell<usize>,
     draw: RefCell<Draw>,
     trace: Option<RefCell<Vec<String>>>,
 }
 
 impl Surroundings {
-    /// With nobody in them yet.
+    /// Without processes yet.
     pub fn new(cluster: Cluster, faults: Faults, draw: Draw, trace: bool) -> Self {
         Self {
             cluster: RefCell::new(cluster),
@@ -93,7 +94,7 @@ impl Surroundings {
         }
     }
 
-    /// Whether it is noted what happens.
+    /// Whether events are traced.
     pub fn is_traced(&self) -> bool {
         self.trace.is_some()
     }
@@ -103,7 +104,7 @@ impl Surroundings {
         self.draw.borrow_mut().below(limit)
     }
 
-    /// Whether a fault strikes here.
+    /// Whether a fault is injected here.
     pub fn strikes(&self, fault: Fault) -> bool {
         let strikes = self.faults.borrow_mut().strikes(fault);
         if strikes {
@@ -117,7 +118,7 @@ impl Surroundings {
         self.faults.borrow_mut().attempt(fault)
     }
 
-    /// Notes what happened, where somebody wants to know.
+    /// Traces an event, if the trace was requested.
     pub fn note(&self, what: impl FnOnce() -> String) {
         if let Some(trace) = &self.trace {
             let now_ms = self.cluster.try_borrow().map(|cluster| cluster.now_ms).unwrap_or(0);
@@ -125,7 +126,7 @@ impl Surroundings {
         }
     }
 
-    /// What happened.
+    /// The trace.
     pub fn take_trace(&self) -> Vec<String> {
         self.trace.as_ref().map(RefCell::take).unwrap_or_default()
     }
@@ -135,12 +136,12 @@ impl Surroundings {
         self.cluster.borrow_mut().group(stage).join(instance, &mut self.draw.borrow_mut())
     }
 
-    /// Spreads the partitions of a stage anew.
+    /// Assigns the partitions of a stage anew.
     pub fn rebalance(&self, stage: &'static str) {
         self.cluster.borrow_mut().group(stage).rebalance(&mut self.draw.borrow_mut());
     }
 
-    /// A process is thrown out of its group.
+    /// Removes a process from its group.
     pub fn throw_out(&self, stage: &'static str, instance: &str) {
         let thrown = self.cluster.borrow_mut().group(stage).throw_out(instance, &mut self.draw.borrow_mut());
         if thrown {
@@ -149,19 +150,19 @@ impl Surroundings {
         }
     }
 
-    /// A request comes late.
+    /// Delays a request.
     pub fn later(&self, producer: &SimProducer, late: Late) {
         self.late.borrow_mut().push((producer.clone(), late));
     }
 
-    /// Writes the marks of transactions that are being ended, unless they come late.
+    /// Writes the markers of transactions that are being ended, unless a fault delays them.
     pub fn write_marks(&self) {
         if !self.strikes(Fault::LateMarks) {
             while self.cluster.borrow_mut().settle_one(0) {}
         }
     }
 
-    /// A disk may be flushed.
+    /// Flushes a disk at random.
     pub fn may_flush(&self, disk: &Disk) {
         if self.below(3) == 0 {
             disk.stores().iter().for_each(|(_, store)| store.flush());

@@ -9,13 +9,13 @@ use tributary_proto::Role;
 pub struct Cast<'a> {
     /// The role of each profile that has one in the deal.
     roles: BTreeMap<&'a str, &'a str>,
-    /// The profiles whose touches count; all where this is absent.
+    /// The profiles whose touches count; all if `None`.
     named: Option<BTreeSet<&'a str>>,
 }
 
 impl<'a> Cast<'a> {
-    /// The cast of an object, given profile and roles of every identifier of a unit, by the order of their hashes: of several roles of one
-    /// profile the first counts. `named_only` leaves out whom the object does not name, where it names anybody.
+    /// The cast of an object, from profile and roles of every identifier of a unit in the order of their hashes: of several roles of one
+    /// profile the first counts. With `named_only`, people whom the object does not name are left out, if it names anybody.
     pub fn of(object_id: &str, people: impl Iterator<Item = (&'a str, &'a [Role])>, named_only: bool) -> Self {
         let (mut roles, mut named) = (BTreeMap::new(), BTreeSet::new());
         for (profile, all) in people {
@@ -29,23 +29,23 @@ impl<'a> Cast<'a> {
         Self { roles, named: Some(named).filter(|named| named_only && !named.is_empty()) }
     }
 
-    /// The cast of a deal of which no roles are known: these profiles, or everybody where there are none.
+    /// The cast of a deal without roles: these profiles, or everybody if there are none.
     pub fn of_profiles(profiles: impl Iterator<Item = &'a str>) -> Self {
         let named: BTreeSet<&str> = profiles.collect();
         Self { roles: BTreeMap::new(), named: Some(named).filter(|named| !named.is_empty()) }
     }
 
-    /// The profiles whose touches alone count, sorted; none where everybody's do.
+    /// The only profiles whose touches count, sorted; empty if everybody's do.
     pub fn named(&self) -> impl Iterator<Item = &'a str> {
         self.named.iter().flatten().copied()
     }
 
-    /// The role of a profile in the deal; `None` where it has none there.
+    /// The role of a profile in the deal; `None` if it has none.
     pub(super) fn role(&self, profile: &str) -> Option<&'a str> {
         self.roles.get(profile).copied()
     }
 
-    /// Whether not everybody's touches count.
+    /// Whether the touches of some profiles are left out.
     pub fn is_of_some(&self) -> bool {
         self.named.is_some()
     }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_role_of_a_profile_counts_and_whom_the_deal_names_comes_alone() {
+    fn the_first_role_of_a_profile_counts_and_only_named_people_are_listed() {
         let role = |object_id: &str, role: &str| Role { object_id: object_id.into(), role: role.into() };
         let (first, second, other) = ([role("6", ""), role("7", "user")], [role("6", "Champion")], [role("6", "Blocker")]);
         let people = || [("p_a", &first[..]), ("p_a", &second[..]), ("p_a", &other[..]), ("p_b", &[][..])].into_iter();

@@ -8,12 +8,12 @@ use tributary_proto::{Dimensions, Message};
 use super::Touchpoint;
 use crate::view::own_dimensions;
 
-/// Those of the hits of a visit, in their order; holds nothing where no hit has any.
+/// The dimensions of the hits of a visit, in order. Allocates nothing while no hit has any.
 #[derive(Default)]
 pub(super) struct Gathered<'t>(Vec<(bool, &'t [u8])>);
 
 impl<'t> Gathered<'t> {
-    /// Takes the next hit.
+    /// Adds the next hit.
     pub fn hit(&mut self, hit: &Touchpoint<'t>) {
         let said = (hit.view.public, hit.view.dimensions);
         if !said.1.is_empty() && self.0.last() != Some(&said) {
@@ -21,7 +21,7 @@ impl<'t> Gathered<'t> {
         }
     }
 
-    /// Those of the visit, as an encoded [`Dimensions`]; empty where it has none.
+    /// The dimensions of the visit, as an encoded [`Dimensions`]; empty if there are none.
     pub fn merged(mut self) -> Cow<'t, [u8]> {
         self.0.sort_by_key(|(public, _)| *public);
         let Some(((_, first), others)) = self.0.split_first() else { return Cow::Borrowed(&[]) };

@@ -23,19 +23,19 @@ pub struct Timeline<'t> {
     /// The consented touches of the unit, sorted by [`Touchpoint::order`].
     touches: &'t [Touchpoint<'t>],
     rules: &'t VisitRules,
-    /// Of each touch: the first hit of its visit, itself where it stands alone; of a repeated event the copy that counts.
+    /// For each touch: the first hit of its visit (itself, if it is the only one); for a copy of an event, the copy that counts.
     heads: Vec<usize>,
-    /// Of each touch: the next hit of its visit.
+    /// For each touch: the next hit of its visit.
     next: Vec<usize>,
-    /// Of each touch: whether another copy of its event counts.
+    /// For each touch: whether another copy of its event counts instead.
     repeated: Vec<bool>,
-    /// How many chains of hits and of copies have begun before each position and go on at it or behind it.
+    /// For each position, how many visits and series of copies began before it and continue at or after it.
     across: Vec<i32>,
-    /// How many copies before each position do not count because of one at it or behind it.
+    /// For each position, how many copies before it do not count because one at or after it does.
     awaiting: Vec<i32>,
 }
 
-/// A visit that may go on.
+/// A visit that may continue.
 struct Open<'t> {
     head: usize,
     last: usize,
@@ -43,12 +43,12 @@ struct Open<'t> {
 }
 
 impl<'t> Timeline<'t> {
-    /// Those of its touches that are so.
+    /// The touches that `so` accepts.
     pub fn those(&self, so: impl Fn(&Touchpoint<'t>) -> bool) -> Vec<Touchpoint<'t>> {
         self.touches.iter().filter(|touch| so(touch)).copied().collect()
     }
 
-    /// Of the consented touches of a unit, sorted by [`Touchpoint::order`].
+    /// Builds the timeline of the consented touches of a unit, sorted by [`Touchpoint::order`].
     pub fn of(touches: &'t [Touchpoint<'t>], rules: &'t VisitRules) -> Self {
         let count = touches.len();
         let mut course = Self {
@@ -124,7 +124,7 @@ impl<'t> Timeline<'t> {
         }
     }
 
-    /// The touches from `from_ms` to `until_ms`, as if there were no others.
+    /// The timeline of only the touches from `from_ms` to `until_ms`; `None` if it is the same as that part of this one.
     pub(super) fn between(&self, from_ms: i64, until_ms: i64) -> Option<Self> {
         let Range { start, end } = self.window(from_ms, until_ms);
         let depends = |changes: &Vec<i32>, at: usize| changes.get(at).is_some_and(|open| *open > 0);
@@ -143,29 +143,29 @@ impl<'t> Timeline<'t> {
         from..self.end(until_ms).max(from)
     }
 
-    /// The touches that count by themselves from `from_ms` to `until_ms`, both included, in their order.
+    /// The visits and other entries from `from_ms` to `until_ms`, both included, in order.
     pub fn visits(&self, from_ms: i64, until_ms: i64) -> impl Iterator<Item = Visit<'t>> + '_ {
         let window = self.window(from_ms, until_ms);
         let end = window.end;
         window.filter(|at| self.fold(*at).is_none()).filter_map(move |at| self.visit(at, end))
     }
 
-    /// Behind the last touch at or before this time.
+    /// The position after the last touch at or before this time.
     pub(super) fn end(&self, until_ms: i64) -> usize {
         self.touches.partition_point(|touch| touch.view.time_ms <= until_ms)
     }
 
-    /// Why the touch at `at` does not count by itself; `None` where it does.
+    /// Why the touch at `at` is not an entry of its own; `None` if it is one.
     pub(super) fn fold(&self, at: usize) -> Option<Fold<'t>> {
         let head = self.heads.get(at).copied().filter(|head| *head != at)?;
         let first = self.touches.get(head)?;
         Some(if self.repeated.get(at).copied()? { Fold::Duplicate(first) } else { Fold::Visit(first) })
     }
 
-    /// The visit that begins at position `at`, with its hits before position `end`.
+    /// The entry that begins at position `at`, with its hits before position `end`.
     ///
-    /// It has the id and the time of its first hit, the source of the first hit that names one, the type and content of the most
-    /// telling hit, and own dimensions of all hits.
+    /// It has id and time of its first hit, the source of the first hit that names one, type and content of the highest-ranked hit, and the
+    /// dimensions of all hits.
     pub(super) fn visit(&self, at: usize, end: usize) -> Option<Visit<'t>> {
         let first = self.touches.get(at)?;
         let (mut view, mut hits) = (first.view, 1);
@@ -194,7 +194,7 @@ impl<'t> Timeline<'t> {
     }
 }
 
-/// Notes that one of the touches at `from` and `at` depends on the other: whoever cuts between them has to look again.
+/// Notes that one of the touches at `from` and `at` depends on the other: a part that begins or ends between them has to be built again.
 fn note(open: &mut [i32], from: usize, at: usize) {
     for (place, change) in [(from + 1, 1), (at + 1, -1)] {
         if let Some(open) = open.get_mut(place) {

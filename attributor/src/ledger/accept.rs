@@ -17,16 +17,16 @@ use crate::metrics;
 use crate::unit::{corrupt, is_same};
 use crate::view::{Malformed, TouchView};
 
-/// What is known of a model while a set of rows is accepted.
+/// The state of a model while a set of rows is accepted.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
-    /// Why its rows change in this set.
+    /// The reason for changes of its rows in this set.
     reason: Reason,
-    /// Whether its settings have changed: every row is said again with the version, be its share the same.
+    /// Whether its settings changed: then every row is emitted again with the new version, even if its share is the same.
     remodelled: bool,
-    /// Whether it is computed at all now.
+    /// Whether it is still computed.
     wanted: bool,
-    /// Whether the revision was raised for the updates that are being made: all retractions of old faces have one, all others the next.
+    /// Whether the revision was raised for the current updates: all retractions of old faces have one revision, all other updates the next.
     raised: bool,
     weight_nano: u64,
     value_minor: i128,
@@ -37,27 +37,27 @@ struct Slot {
 struct Acceptance {
     head: LedgerState,
     slots: Vec<Slot>,
-    /// By position in the message: the model's position in the ledger.
+    /// By position in the message, the model's position in the ledger.
     positions: Vec<u32>,
     updates: Updates,
 }
 
-/// A row as it was emitted and as it should be; at least one of the two.
+/// A row as last emitted and as it should be; at least one of the two is there.
 struct Change {
     sub: Vec<u8>,
     before: Option<LedgerRow>,
     after: Option<LedgerRow>,
-    /// Whether the row shows something else than it did: what it had is taken back under what it showed.
+    /// Whether the face of the row changed: then the credit is retracted under the old face.
     moved: bool,
 }
 
-/// A share of nothing: what a row has under a model that gives it no credit.
+/// The share of a row under a model; zeros if the model gives it no credit.
 fn share_of(row: Option<&LedgerRow>, model: u32) -> (u64, i64, i64) {
     row.and_then(|row| row.credits.iter().find(|share| share.model == model))
         .map_or((0, 0, 0), |share| (share.weight_nano, share.value_minor, share.reporting_minor))
 }
 
-/// Whether rows of the milestone show something else under `to`, `account_id` and the currency `reporting` than under what the ledger has.
+/// Whether `to`, `account_id` or the currency `reporting` change the face of the milestone's rows from what the ledger has.
 fn milestone_moved(head: &LedgerState, to: &Milestone, account_id: &str, reporting: &str) -> bool {
     let differs = |from: &Milestone| {
         let columns = from.time_ms != to.time_ms || from.currency != to.currency || from.kind != to.kind;
@@ -66,7 +66,7 @@ fn milestone_moved(head: &LedgerState, to: &Milestone, account_id: &str, reporti
     head.milestone.as_ref().is_some_and(differs) || head.account_id != account_id || head.reporting_currency != reporting
 }
 
-/// Whether two rows of one touch differ in what they show. What is not shown (the touch's type, whom its event names) does not count.
+/// Whether two rows of one touch differ in their face. The touch's type and its identifier set are not part of it.
 fn touch_moved(before: &LedgerRow, after: &LedgerRow) -> Result<bool, Malformed> {
     if before.profile_id != after.profile_id {
         return Ok(true);
@@ -77,14 +77,14 @@ fn touch_moved(before: &LedgerRow, after: &LedgerRow) -> Result<bool, Malformed>
     Ok(shown(&before.touch)? != shown(&after.touch)?)
 }
 
-/// What a row shows of an encoded touch.
+/// The face of an encoded touch.
 fn shown(touch: &[u8]) -> Result<(i64, [&str; 6], &[u8]), Malformed> {
     let TouchView { time_ms, channel, source, medium, campaign, content, term, dimensions, .. } = TouchView::parse(touch)?;
     Ok((time_ms, [channel, source, medium, campaign, content, term], dimensions))
 }
 
 impl Ledger<'_> {
-    /// Takes over a whole set of rows, and emits what changes: first what is taken back under an old face, then everything else.
+    /// Accepts a complete set of rows, and emits the changes: first the retractions under old faces, then everything else.
     pub(super) fn accept(&mut self, head: LedgerState, credit_rows: CreditRows) -> Result<(), StateError> {
         let CreditRows { milestone, stamp, epoch, reason, account_id, models, rows, reporting, status, .. } = credit_rows;
         let shown = row::shown(&head);
@@ -131,7 +131,7 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// The rows wanted and the rows known, each touch once: those wanted in their order, then those that nobody wants any more.
+    /// The new and the old rows, each touch once: new ones in their order, then those that are no longer wanted.
     fn changes(&mut self, acceptance: &Acceptance, wanted: Vec<CreditRow>, all_moved: bool) -> Result<Vec<Change>, StateError> {
         let mut known: Vec<(Vec<u8>, Option<LedgerRow>)> =
             state::scan_messages(self.state, &self.actor, &[ROW])?.into_iter().map(|(sub, row)| (sub, Some(row))).collect();
@@ -153,7 +153,7 @@ impl Ledger<'_> {
         Ok(changes)
     }
 
-    /// The next updates are about this row.
+    /// The next updates are for this row.
     fn show(&self, acceptance: &mut Acceptance, row: Option<&LedgerRow>, sub: &[u8]) -> Result<(), StateError> {
         if let Some(row) = row {
             let view = TouchView::parse(&row.touch).map_err(|_| corrupt(&self.actor, sub))?;
@@ -186,7 +186,7 @@ impl Ledger<'_> {
                 weight_nano: new_weight.cast_signed(),
                 value_minor: new_value,
                 delta_weight_nano: new_weight.cast_signed() - old_weight.cast_signed(),
-                // Values are never negative, so that the difference of two always fits.
+                // Values are never negative, so the difference always fits.
                 delta_value_minor: new_value.saturating_sub(old_value),
                 revision: revision.revision,
                 reason: slot.reason.into(),
@@ -204,7 +204,7 @@ impl Ledger<'_> {
 impl Acceptance {
     fn begin(mut head: LedgerState, to: &Milestone, stamp: u64, reason: Reason, models: &[ModelRef]) -> Self {
         let first = head.revisions.iter().all(|model| model.revision == 0);
-        // A version that repeats what is known raises the stamp, and amends nothing.
+        // A version that repeats what is known raises the stamp, but is not an amendment.
         let amended = stamp > head.stamp && !head.milestone.as_ref().is_some_and(|known| is_same(known, to));
         let reason = match (first, amended) {
             (true, _) => Reason::Milestone,
@@ -213,7 +213,7 @@ impl Acceptance {
             (false, true) => Reason::Amended,
             (false, false) => reason,
         };
-        // Until the message names them, the models are gone.
+        // A model is gone unless the message names it.
         let gone = Slot {
             reason: Reason::Remodelled,
             remodelled: false,
@@ -243,7 +243,7 @@ impl Acceptance {
         Self { head, slots, positions, updates }
     }
 
-    /// The next updates show the milestone as the rows before did.
+    /// The next updates show the milestone's old face.
     fn show_milestone_as_it_was(&mut self) {
         if let Some(from) = self.head.milestone.take() {
             let (account_id, reporting) = (self.head.account_id.clone(), self.head.reporting_currency.clone());
@@ -251,13 +251,13 @@ impl Acceptance {
         }
     }
 
-    /// The next updates show the milestone so, with a revision of their own.
+    /// The next updates show this face of the milestone, with a new revision.
     fn show_milestone(&mut self, milestone: &Milestone, account_id: &str, reporting: &str) {
         self.updates.show_milestone(milestone, account_id, reporting);
         self.slots.iter_mut().for_each(|slot| slot.raised = false);
     }
 
-    /// A row with the ledger's positions of the models.
+    /// The row with the ledger's positions of the models.
     fn translate(&self, row: CreditRow) -> LedgerRow {
         let position = |model: u32| self.positions.get(usize::try_from(model).ok()?).copied();
         let mut credits: Vec<ModelCredit> =
@@ -266,7 +266,7 @@ impl Acceptance {
         LedgerRow { touch: row.touch, profile_id: row.profile_id, credits }
     }
 
-    /// How many models do not add up.
+    /// The number of models whose rows do not sum to the whole.
     fn imbalances(&self, to: &Milestone, reporting_minor: i64) -> u64 {
         let sums = |slot: &Slot| (slot.weight_nano, slot.value_minor, slot.reporting_minor);
         let all = (WHOLE_NANO, i128::from(to.value_minor), i128::from(reporting_minor));

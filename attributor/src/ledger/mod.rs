@@ -48,17 +48,17 @@ fn part_sub(part: u32) -> [u8; 5] {
     sub
 }
 
-/// A ledger at work: its milestone's id, and what it may touch.
+/// A ledger: its milestone's id, its state, and the outbox.
 pub struct Ledger<'a> {
     pub(crate) actor: ActorKey,
-    /// The milestone's id, as it is the key of the ledger's records.
+    /// The milestone's id, which is also the key of the ledger's records.
     pub(crate) key: &'a [u8],
     pub(crate) state: &'a mut dyn State,
     pub(crate) outbox: &'a mut Outbox,
 }
 
 impl Ledger<'_> {
-    /// Credit rows, or a part of them.
+    /// Handles credit rows, or a part of them.
     ///
     /// # Errors
     /// [`StageError::Rejected`] when the message is not about this milestone or a row cannot be read.
@@ -98,7 +98,7 @@ impl Ledger<'_> {
         Ok(self.accept(head, whole)?)
     }
 
-    /// The buffered parts and the last one as one.
+    /// Joins the buffered parts and the last one.
     fn assemble(&mut self, head: &mut LedgerState, mut last: CreditRows) -> Result<CreditRows, StateError> {
         if head.parts == 0 {
             return Ok(last);

@@ -8,7 +8,7 @@ use tributary_runtime::topic::Topic;
 use super::{HEAD, Ledger};
 use crate::metrics;
 
-/// The row of what was last accepted; without revision.
+/// The row for what was last accepted, without revision.
 fn row_of(head: &LedgerState) -> MilestoneRow {
     let milestone = head.milestone.clone().unwrap_or_default();
     let status = head.status.clone().unwrap_or_default();
@@ -45,13 +45,13 @@ fn row_of(head: &LedgerState) -> MilestoneRow {
     }
 }
 
-/// The row that is there.
+/// The row that is published now, if any.
 pub(super) fn shown(head: &LedgerState) -> Option<MilestoneRow> {
     head.row_there.then(|| row_of(head))
 }
 
 impl Ledger<'_> {
-    /// Says the milestone's row if it shows something else than the one that was there, or takes that back.
+    /// Publishes the milestone's row if it changed, or a tombstone if it is gone.
     pub(super) fn say_row(&mut self, before: Option<&MilestoneRow>, head: &mut LedgerState) {
         let wanted = head.status.is_some() && head.milestone.as_ref().is_some_and(|milestone| !milestone.gone);
         if wanted {
@@ -73,7 +73,7 @@ impl Ledger<'_> {
         head.row_there = wanted;
     }
 
-    /// Nothing but the milestone's status is news.
+    /// Handles a message in which only the milestone's status is new.
     pub(super) fn stand(&mut self, mut head: LedgerState, credit_rows: CreditRows) -> Result<(), StateError> {
         if head.status == credit_rows.status {
             return Ok(());

@@ -10,10 +10,10 @@ use tributary_runtime::topic::Topic;
 
 use crate::view::TouchView;
 
-/// Makes the updates of a milestone. Their bytes are those of the whole message, in the order of its tags.
+/// Encodes the updates of a milestone. The bytes are those of the whole message, in the order of its tags.
 #[derive(Default)]
 pub(super) struct Updates {
-    /// What they show of milestone and touch; and model and numbers of the latest.
+    /// The columns of milestone and touch, and the model and numbers of the latest update.
     row: CreditUpdate,
     /// Fields 1 and 2.
     milestone: Vec<u8>,
@@ -31,7 +31,7 @@ pub(super) struct Updates {
     models: Vec<Vec<u8>>,
 }
 
-/// What an update says of a share.
+/// The share that an update shows.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Share {
     pub weight_nano: i64,
@@ -45,7 +45,7 @@ pub(super) struct Share {
 }
 
 impl Updates {
-    /// Updates of the milestone with this id, under these models.
+    /// For the updates of the milestone with this id, under these models.
     pub fn of(milestone_id: &str, models: &[ModelRevision]) -> Self {
         let row = CreditUpdate { milestone_id: milestone_id.to_owned(), ..CreditUpdate::default() };
         let encoded = |of: &ModelRevision| {
@@ -56,7 +56,7 @@ impl Updates {
         Self { row, models: models.iter().map(encoded).collect(), ..Self::default() }
     }
 
-    /// The next updates show the milestone so.
+    /// Sets the milestone's columns of the next updates.
     pub fn show_milestone(&mut self, milestone: &Milestone, account_id: &str, reporting: &str) {
         let row = &mut self.row;
         row.milestone_kind.clone_from(&milestone.kind);
@@ -71,7 +71,7 @@ impl Updates {
         put_map(27, &row.milestone_dimensions, anew(&mut self.milestone_dimensions));
     }
 
-    /// The next updates are about this touch of the milestone shown.
+    /// Sets the touch's columns of the next updates.
     pub fn show_touch(&mut self, touch: &TouchView<'_>, profile_id: &str) {
         let row = &mut self.row;
         for (field, text) in [
@@ -168,13 +168,13 @@ impl Updates {
     }
 }
 
-/// The room of what was there before.
+/// Empties a buffer and keeps its memory.
 fn anew(out: &mut Vec<u8>) -> &mut Vec<u8> {
     out.clear();
     out
 }
 
-/// What is empty is not written.
+/// Empty texts are not written, as in proto3.
 fn put_texts(texts: &[(u32, &String)], out: &mut Vec<u8>) {
     for (tag, text) in texts.iter().filter(|(_, text)| !text.is_empty()) {
         string::encode(*tag, text, out);
@@ -185,7 +185,7 @@ fn put_map(tag: u32, map: &BTreeMap<String, String>, out: &mut Vec<u8>) {
     btree_map::encode(string::encode, string::encoded_len, string::encode, string::encoded_len, tag, map, out);
 }
 
-/// What is 0 is not written. A number of any other type that a row has would have the same bytes.
+/// 0 is not written, as in proto3. Every number of a row has these bytes, whatever its integer type.
 fn put(tag: u32, number: i64, out: &mut Vec<u8>) {
     if number != 0 {
         int64::encode(tag, &number, out);
@@ -206,7 +206,7 @@ mod tests {
         StoredTouch { event_id: "e".into(), time_ms: 5, touch: Some(touch), ..StoredTouch::default() }.encode_to_vec()
     }
 
-    /// All fields by their names: a field that comes later has to be said here, and then to be written.
+    /// All fields by name: so a new field does not compile until it is added here, and then in the encoder.
     fn row(share: &Share) -> CreditUpdate {
         CreditUpdate {
             milestone_id: "won:1".into(),
@@ -266,7 +266,7 @@ mod tests {
             updates.fill(&model("linear"), &share);
             assert_eq!(updates.row, row(&share), "as JSON, too");
         }
-        // What is empty is left out.
+        // Empty fields are left out.
         updates.show_milestone(&Milestone::default(), "", "");
         updates.show_touch(&TouchView::default(), "");
         let nothing = CreditUpdate {

@@ -8,7 +8,7 @@ use tributary_learn::weigher::Weigher;
 use super::{Model, Rationale};
 use crate::journey::Journey;
 
-/// `markov`, `shapley_rate`, `spm`, `blr` and `apriori` by a set; `shapley` without one.
+/// `markov`, `shapley_rate`, `spm`, `blr` and `apriori` with a parameter set; `shapley` without one.
 #[derive(Debug)]
 pub struct Learnt {
     weigher: Weigher,
@@ -16,12 +16,12 @@ pub struct Learnt {
 }
 
 impl Learnt {
-    /// By a set with this digest.
+    /// With the parameter set that has this digest.
     pub fn new(set: &ParameterSet, digest: &str) -> Self {
         Self { weigher: Weigher::new(set), parameters: format!("set={digest}") }
     }
 
-    /// The sum game: every channel of a journey has the same.
+    /// `shapley` without parameters: every channel of a journey gets the same.
     pub fn sum_game(label: Label) -> Self {
         let name = match label {
             Label::Channel => "channel",

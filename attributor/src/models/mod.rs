@@ -76,18 +76,18 @@ pub trait Model: Debug + Send + Sync {
     /// The journey has at least one touch.
     fn weigh(&self, journey: &Journey<'_>) -> Vec<u128>;
 
-    /// The parameters as text, for the model's version: two models with the same type and text give the same weights. Part of the
-    /// published format: do not change.
+    /// The parameters as text, for the model's version: models with the same type and text give the same weights. Part of the published
+    /// format: do not change.
     fn parameters(&self) -> String;
 
-    /// Why the touch at this position has its weight; empty for one that the model gives none.
+    /// Why the touch at this position has its weight; empty if it has none.
     fn rationale(&self, journey: &Journey<'_>, at: usize) -> Rationale;
 }
 
 /// Why a touch has its weight under a model.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rationale {
-    /// The anchors it holds: `first`, `last`, `close`, or kinds of milestones.
+    /// Its anchors: `first`, `last`, `close`, or kinds of milestones.
     pub anchors: Vec<String>,
     /// The reason in words.
     pub words: String,
@@ -99,18 +99,18 @@ impl Rationale {
         Self { anchors: Vec::new(), words: words.into() }
     }
 
-    /// The reason of a model with all its weight on one touch, where `here` is that one.
+    /// The reason of a model that gives all weight to one touch; empty unless that touch is `here`.
     fn sole(here: bool, words: &str) -> Self {
         if here { Self::words(words) } else { Self::default() }
     }
 }
 
-/// A share in billionths, in percent.
+/// Billionths as percent.
 fn percent(nano: u128) -> String {
     format!("{} %", nano as f64 / 1e7)
 }
 
-/// All the weight on one touch.
+/// All weight on one touch.
 fn all_on(at: usize, count: usize) -> Vec<u128> {
     let mut weights = vec![0; count];
     if let Some(weight) = weights.get_mut(at) {
@@ -119,9 +119,9 @@ fn all_on(at: usize, count: usize) -> Vec<u128> {
     weights
 }
 
-/// Integers in proportion to floating-point weights: the largest becomes 2^52, the precision of the floats themselves.
+/// Integers in proportion to floating-point weights. The largest becomes 2^52, the precision of the floats themselves.
 ///
-/// Only division and truncation happen here, which IEEE 754 defines to the bit. Weights that are not positive numbers count as 0.
+/// Uses only division and truncation, which IEEE 754 defines bit by bit. Weights that are not positive numbers count as 0.
 fn scaled(weights: &[f64]) -> Vec<u128> {
     const LARGEST: f64 = 4_503_599_627_370_496.0;
     let largest = weights.iter().copied().fold(0.0, f64::max);
@@ -131,7 +131,7 @@ fn scaled(weights: &[f64]) -> Vec<u128> {
     weights.iter().map(|weight| (weight / largest * LARGEST) as u128).collect()
 }
 
-/// Milliseconds from `from` to `to`, as a float, for any two times.
+/// Milliseconds from `from` to `to` as a float, without overflow.
 fn elapsed_ms(from: i64, to: i64) -> f64 {
     (i128::from(to) - i128::from(from)) as f64
 }

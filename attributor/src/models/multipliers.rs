@@ -9,10 +9,10 @@ use crate::value::in_major_units;
 /// One, in millionths.
 const ONE_MICRO: u64 = 1_000_000;
 
-/// The largest multiplier there may be.
+/// The largest multiplier that settings may have.
 pub const MULTIPLIER_MAX: f64 = 1_000.0;
 
-/// What a factor may go by.
+/// The columns that factors can depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum By {
     /// The role of the touch's person, as [`vocabulary::role`] writes it.
@@ -28,10 +28,10 @@ pub enum By {
 }
 
 impl By {
-    /// All, in the order in which factors are multiplied.
+    /// All columns, in the order in which factors are multiplied.
     pub const ALL: [Self; 5] = [Self::Role, Self::Channel, Self::TouchType, Self::Source, Self::Campaign];
 
-    /// As the settings name it.
+    /// The name in the settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Role => "role",
@@ -46,7 +46,7 @@ impl By {
         if self == Self::TouchType { "touch type" } else { self.name() }
     }
 
-    /// What a touch has there.
+    /// The value of a touch in this column.
     fn of(self, touch: &Visit<'_>) -> String {
         match self {
             Self::Role => vocabulary::role(touch.role),
@@ -58,39 +58,39 @@ impl By {
     }
 }
 
-/// Factors in millionths. What is not named has the factor 1.
+/// Factors in millionths. The factor of a name that is not listed is 1.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Factors {
-    /// By what touches have.
+    /// By column, the factors by name.
     pub by: Vec<(By, ByName<u64>)>,
-    /// By the stage reached last before the touch, of those named here: its position among the plan's stages and its kind.
+    /// Factors for touches after a stage, of which the latest one counts: its position among the plan's stages, its kind and the factor.
     pub stages: Vec<(usize, String, u64)>,
-    /// For touches before all of these.
+    /// The factor for touches before all these stages.
     pub before_stages: Option<u64>,
 }
 
-/// Factors for deals from a size on.
+/// Factors for deals of at least a size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Band {
     /// The least value, in millionths of the major unit.
     pub from_micro: u128,
-    /// The currency; any where it is empty.
+    /// The currency; any if empty.
     pub currency: String,
-    /// In force in it, beside the others.
+    /// The factors, which apply beside the general ones.
     pub factors: Factors,
 }
 
-/// Factors on a model's weights, which are then shared out anew. Factors and their products are exact to the millionth. Where they leave no
-/// weight at all, the model's own weights stand.
+/// Factors on a model's weights, which are normalised again afterwards. Factors and their products are exact to the millionth. If no weight
+/// is left, the model's own weights count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Multipliers {
     /// For all deals.
     pub factors: Factors,
-    /// Of these the one with the highest beginning that the deal's value reaches is in force.
+    /// Of these, the one with the highest `from_micro` that the deal's value reaches applies.
     pub bands: Vec<Band>,
 }
 
-/// A factor and why: `the role champion`.
+/// A factor and its reason: `the role champion`.
 type Reason = (u64, String);
 
 impl Factors {
@@ -98,7 +98,7 @@ impl Factors {
         self.by.is_empty() && self.stages.is_empty() && self.before_stages.is_none()
     }
 
-    /// Those on the touch at a position of a journey, in the order in which they are multiplied.
+    /// The factors of the touch at a position of a journey, in the order in which they are multiplied.
     fn on(&self, journey: &Journey<'_>, touch: &Visit<'_>) -> Vec<Reason> {
         let mut all = Vec::new();
         for (by, names) in &self.by {
@@ -113,7 +113,7 @@ impl Factors {
 
     fn by_stage(&self, journey: &Journey<'_>, time_ms: i64) -> Option<Reason> {
         let moments = self.stages.iter().filter_map(|stage| Some((journey.stage_moment(stage.0)?, stage)));
-        // Of stages reached at one time the one that is named last.
+        // Of stages reached at the same time, the one listed last counts.
         match moments.filter(|(moment_ms, _)| *moment_ms < time_ms).max_by_key(|(moment_ms, _)| *moment_ms) {
             Some((_, (_, kind, factor))) => Some((*factor, format!("the stage {kind}"))),
             None => self.before_stages.map(|factor| (factor, "the time before these stages".to_owned())),
@@ -142,12 +142,12 @@ impl Factors {
 }
 
 impl Multipliers {
-    /// Whether nothing is multiplied.
+    /// Whether there are no factors.
     pub fn is_empty(&self) -> bool {
         self.factors.is_empty() && self.bands.is_empty()
     }
 
-    /// Whether a factor goes by this.
+    /// Whether any factor depends on this column.
     pub fn uses(&self, by: By) -> bool {
         self.factors.uses(by) || self.bands.iter().any(|band| band.factors.uses(by))
     }
@@ -157,7 +157,7 @@ impl Multipliers {
         if self.is_empty() {
             return weights;
         }
-        // A model may leave it at all zero for equal weights.
+        // All weights 0 stands for equal weights.
         let own: Vec<u128> = if weights.iter().all(|weight| *weight == 0) { vec![1; weights.len()] } else { weights };
         let band = self.band(of);
         let factor = |touch| product(&self.on(journey, touch, band));
@@ -185,7 +185,7 @@ impl Multipliers {
         all
     }
 
-    /// The factors on a touch that has credit, in words; empty where there are none.
+    /// The factors of a touch that has credit, in words; empty if there are none.
     pub fn words(&self, journey: &Journey<'_>, of: &Milestone, touch: &Visit<'_>) -> String {
         let all = self.on(journey, touch, self.band(of));
         if product(&all) == 0 {

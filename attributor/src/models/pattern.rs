@@ -4,27 +4,27 @@ use std::cmp::Reverse;
 
 use tributary_runtime::config::Problems;
 
-/// A name, or a pattern of names: `paid_*`.
+/// A name, or a pattern of names with `*`: `paid_*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(String);
 
 impl Pattern {
-    /// A pattern as it is written.
+    /// A pattern from its text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// As it is written.
+    /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is more than a name.
+    /// Whether it has a `*`.
     pub fn is_open(&self) -> bool {
         self.0.contains('*')
     }
 
-    /// Whether the name is one of those that are meant.
+    /// Whether it matches the name.
     pub fn matches(&self, name: &str) -> bool {
         let mut parts = self.0.split('*');
         let Some(mut rest) = parts.next().and_then(|head| name.strip_prefix(head)) else { return false };
@@ -36,12 +36,12 @@ impl Pattern {
         rest.ends_with(tail)
     }
 
-    /// Names before patterns, and of these the longer: what says more comes first.
+    /// Sort key by precedence: names before patterns, then longer patterns before shorter ones.
     pub fn telling(&self) -> (bool, Reverse<usize>, &str) {
         (self.is_open(), Reverse(self.0.len()), &self.0)
     }
 
-    /// Refuses a pattern that no known name is like, and names those that are near.
+    /// Reports a pattern that matches no known name, with the names that are similar.
     pub fn check<'k>(&self, key: &str, known: impl Iterator<Item = &'k str>, problems: &mut Problems) {
         let mut known: Vec<&str> = known.collect();
         if !self.is_open() || known.iter().any(|name| self.matches(name)) {
@@ -54,7 +54,7 @@ impl Pattern {
     }
 }
 
-/// What is said of names: the most telling of those that match counts.
+/// Values by name or pattern: of those that match, the one with the highest precedence counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ByName<T>(Vec<(Pattern, T)>);
 
@@ -65,23 +65,23 @@ impl<T> Default for ByName<T> {
 }
 
 impl<T> ByName<T> {
-    /// Of patterns, in any order.
+    /// From patterns in any order.
     pub fn new(mut all: Vec<(Pattern, T)>) -> Self {
         all.sort_by(|(a, _), (b, _)| a.telling().cmp(&b.telling()));
         Self(all)
     }
 
-    /// Whether nothing is said.
+    /// Whether it has no values.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What is said of this name, and by which pattern.
+    /// The value for this name, and its pattern.
     pub fn get(&self, name: &str) -> Option<(&Pattern, &T)> {
         self.0.iter().find(|(pattern, _)| pattern.matches(name)).map(|(pattern, said)| (pattern, said))
     }
 
-    /// All of it, by the patterns as they are written.
+    /// All values, sorted by the text of the pattern.
     pub fn sorted(&self) -> Vec<(&str, &T)> {
         let mut all: Vec<_> = self.0.iter().map(|(pattern, said)| (pattern.as_str(), said)).collect();
         all.sort_by_key(|(pattern, _)| *pattern);
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_telling_counts() {
+    fn the_most_specific_pattern_counts() {
         let said = [("*", 1), ("paid_*", 2), ("paid_search", 3), ("paid_s*", 4)];
         let by_name = ByName::new(said.map(|(pattern, said)| (Pattern::new(pattern), said)).to_vec());
         let get = |name: &str| by_name.get(name).map(|(_, said)| *said);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_like_no_known_name_is_refused_with_those_near() {
+    fn a_pattern_that_matches_no_name_is_refused_with_similar_names() {
         let known = ["paid_search", "paid_social", "email", "paid_video"];
         let mut problems = Problems::default();
         for pattern in ["paid_*", "emali", "piad_*"] {

@@ -40,7 +40,7 @@ impl Model for LastTouch {
     }
 }
 
-/// All credit to the last touch whose channel is not `direct`; to the last touch where all are.
+/// All credit to the last touch whose channel is not `direct`; if all are direct, to the last touch.
 #[derive(Debug, Clone, Copy)]
 pub struct LastNonDirect;
 
@@ -62,9 +62,8 @@ impl Model for LastNonDirect {
     }
 }
 
-/// All credit to the touch that made the lead: the last at or before the moment of `lead` (see [`super::Staged`]); without one, the
-/// first touch that identified a person; else the first. For what follows a deal that was won, of the touches since then: see
-/// [`Journey::begins`].
+/// All credit to the touch of the lead: the last at or before the time of `lead` (see [`super::Staged`]); without a lead, the first touch
+/// that identified a person; else the first. For milestones that follow a won deal, only touches since then count: see [`Journey::begins`].
 #[derive(Debug, Clone, Copy)]
 pub struct LeadConversion;
 
@@ -92,7 +91,7 @@ impl Model for LeadConversion {
     }
 }
 
-/// The same credit to every touch.
+/// Equal credit to every touch.
 #[derive(Debug, Clone, Copy)]
 pub struct Linear;
 

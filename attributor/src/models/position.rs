@@ -3,9 +3,9 @@
 use super::{Model, Rationale, percent};
 use crate::journey::Journey;
 
-/// Fixed shares to the first and the last touch; the middle ones divide the rest equally.
+/// Fixed shares for the first and the last touch; those between divide the rest equally.
 ///
-/// Of one touch, it has all; of two, they divide in the proportion of first to last.
+/// A single touch gets everything. Two touches divide it in the proportion of first to last.
 #[derive(Debug, Clone, Copy)]
 pub struct Position {
     /// Share of the first touch, in billionths.

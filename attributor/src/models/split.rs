@@ -6,29 +6,30 @@ use super::pattern::ByName;
 use crate::apportion;
 use crate::journey::Visit;
 
-/// What the sides get: touches of the channels that are named, side by side, and all others.
+/// Fixed parts for the sides of a journey. A side is the touches of some channels, named in the settings; the last side is all other
+/// touches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Split {
     /// Which side a channel is on.
     sides: ByName<usize>,
-    /// The name of each side and its part, in billionths; the last is that of all others.
+    /// Name and part of each side, in billionths; the last is that of all other touches.
     parts: Vec<(String, u64)>,
 }
 
 impl Split {
-    /// Of the parts of the sides that are named, in billionths; the others get what is left.
+    /// From the parts of the named sides, in billionths; the other touches get the rest.
     pub fn new(sides: ByName<usize>, mut named: Vec<(String, u64)>) -> Self {
         let left = WHOLE_NANO.saturating_sub(named.iter().map(|(_, part)| part).sum());
         named.push(("others".to_owned(), left));
         Self { sides, parts: named }
     }
 
-    /// The side of a touch, by position.
+    /// The position of the side that a touch is on.
     pub fn side(&self, touch: &Visit<'_>) -> usize {
         self.sides.get(touch.view.channel).map_or(self.parts.len().saturating_sub(1), |(_, side)| *side)
     }
 
-    /// The sides that any of the touches is on, with their parts in billionths: the part of an empty side goes to the others in proportion.
+    /// The sides that have touches, with their parts in billionths. The part of an empty side goes to the others in proportion.
     pub fn parts(&self, touches: &[Visit<'_>]) -> Vec<(usize, u64)> {
         let filled = |side: &usize| touches.iter().any(|touch| self.side(touch) == *side);
         let sides: Vec<usize> = (0..self.parts.len()).filter(filled).collect();

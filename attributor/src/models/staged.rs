@@ -5,21 +5,21 @@ use std::ops::Range;
 use super::{Model, Rationale, percent};
 use crate::journey::Journey;
 
-/// Where an anchor stands in the journey.
+/// A position in the journey that gets a share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Anchor {
     /// The first touch.
     First,
     /// The last touch.
     Last,
-    /// The last touch at or before a closing milestone, for that milestone itself.
+    /// For milestones that close a deal: the last touch at or before it.
     Close,
-    /// The last touch at or before the moment of the stage with this kind and this position among the plan's stages.
+    /// The last touch at or before the time of a stage: the stage's position among the plan's stages, and its kind.
     Stage(usize, String),
 }
 
 impl Anchor {
-    /// The touch that holds the anchor in `journey`; `None` where the stage is missing.
+    /// The touch that holds the anchor in `journey`; `None` if the stage was not reached.
     fn touch(&self, journey: &Journey<'_>) -> Option<usize> {
         match self {
             Self::First => Some(journey.begins()),
@@ -39,11 +39,11 @@ impl Anchor {
     }
 }
 
-/// Fixed shares to the touches that brought about the stages; the touches between divide the rest equally.
+/// Fixed shares for the anchors of stages; the touches between divide the rest equally.
 ///
-/// The share of a missing stage folds into the next stage present, else into the last one present. One touch may hold several
-/// anchors. The middle is the touches before the last anchor touch that hold none; without any, its share is spread over the anchors
-/// in proportion. For what follows a deal that was won all this is about the touches since then: see [`Journey::begins`].
+/// The share of a missing stage goes to the next stage that is present, else to the last one present. One touch may hold several anchors.
+/// The touches between are those before the last anchor that hold none; if there are none, their share is divided among the anchors in
+/// proportion. For milestones that follow a won deal, only touches since then count: see [`Journey::begins`].
 #[derive(Debug, Clone)]
 pub struct Staged {
     /// The anchors in the order of the stages, with their shares in billionths.
@@ -101,20 +101,20 @@ impl Model for Staged {
     }
 }
 
-/// A stage that is present.
+/// A stage that was reached.
 struct Present {
-    /// The touch that holds its anchor.
+    /// The position of the touch that holds its anchor.
     touch: usize,
-    /// Its share with what was folded into it.
+    /// Its share, including those of missing stages.
     share: u128,
     /// The position of its anchor.
     own: usize,
-    /// The positions of the anchors whose shares it has.
+    /// The positions of the anchors whose shares it gets.
     of: Range<usize>,
 }
 
 impl Staged {
-    /// The stages present.
+    /// The stages that were reached.
     fn present(&self, journey: &Journey<'_>) -> Vec<Present> {
         let mut present: Vec<Present> = Vec::with_capacity(self.anchors.len());
         let (mut waiting, mut from) = (0, 0);

@@ -6,16 +6,16 @@ use crate::journey::Journey;
 /// Milliseconds of a day.
 const DAY_MS: f64 = 86_400_000.0;
 
-/// Credit that halves with every half-life between the touch and the milestone.
+/// Credit halves with every half-life between the touch and the milestone.
 #[derive(Debug, Clone, Copy)]
 pub struct TimeDecay {
-    /// Milliseconds in which credit halves; 0 gives all to the last touch.
+    /// Half-life, milliseconds; 0 gives all to the last touch.
     pub half_life_ms: u64,
 }
 
 impl Model for TimeDecay {
-    /// Relative to the latest touch, not to the milestone: the proportions are the same, and nothing underflows for a journey that
-    /// ended long before its milestone.
+    /// Relative to the latest touch, not to the milestone: the proportions are the same, and nothing underflows if a journey ended long
+    /// before its milestone.
     fn weigh(&self, journey: &Journey<'_>) -> Vec<u128> {
         if self.half_life_ms == 0 {
             return LastTouch.weigh(journey);

@@ -3,16 +3,16 @@
 use super::{Linear, Model, Rationale, elapsed_ms, scaled};
 use crate::journey::Journey;
 
-/// Credit by the place of a touch between the first touch and the milestone, as a beta density: high at both ends, low between.
+/// Credit by the time of a touch between the first touch and the milestone, as a beta density: high at both ends, low between.
 ///
 /// Proportional to `u^(alpha-1) (1-u)^(beta-1)` at `u = 0.05 + 0.9 (t - t1) / (m.time - t1)`, after Wooff and Anderson, *Time-weighted
-/// multi-touch attribution and channel relevance in the customer journey to online purchase* (2015). The margins of 0.05 keep the
-/// ends finite. Where the first touch and the milestone are at the same time, all touches are, and share equally.
+/// multi-touch attribution and channel relevance in the customer journey to online purchase* (2015). The margins of 0.05 keep the ends
+/// finite. If the first touch and the milestone are at the same time, so are all touches: they share equally.
 #[derive(Debug, Clone, Copy)]
 pub struct TimeWeighted {
-    /// Shape at the first touch, in millionths: the lower, the more credit at that end.
+    /// Shape at the first touch, in millionths: lower gives more credit to that end.
     pub alpha_micro: u64,
-    /// Shape at the milestone, in millionths: the lower, the more credit at that end.
+    /// Shape at the milestone, in millionths: lower gives more credit to that end.
     pub beta_micro: u64,
 }
 

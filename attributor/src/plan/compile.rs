@@ -17,7 +17,7 @@ use crate::rates::Rates;
 use crate::settings::{Contacts, ModelSettings, Settings, Window};
 
 const MINUTE_MS: i64 = 60_000;
-/// Steps of the horizon.
+/// Steps per horizon: see [`Plan::step_ms`].
 const HORIZON_STEPS: i64 = 24;
 const SESSION_GAP_MINUTES_MAX: u32 = 1_440;
 const NAME_LENGTH_MAX: usize = 64;
@@ -32,7 +32,7 @@ impl Section for Settings {
     type Compiled = Plan;
 
     fn compile(&self, given: &Given<'_>, problems: &mut Problems) -> Option<Plan> {
-        // A zone that there is not is told where it is set.
+        // A zone that does not exist is reported where it is set.
         let zone = TimeZone::get(given.time_zone).unwrap_or(TimeZone::UTC);
         plan(self, given, &zone, problems)
     }
@@ -93,7 +93,7 @@ fn plan(settings: &Settings, given: &Given<'_>, zone: &TimeZone, problems: &mut 
     })
 }
 
-/// How far back a window reaches, as it is a part of versions.
+/// A window as part of a model's version.
 fn reach(window: WindowMs, zone: &TimeZone) -> String {
     match window {
         WindowMs::Lookback(length_ms) => length_ms.to_string(),
@@ -102,18 +102,18 @@ fn reach(window: WindowMs, zone: &TimeZone) -> String {
     }
 }
 
-/// What all models have in common.
+/// What all models share.
 struct Common<'a> {
     kinds: &'a Kinds,
     sets: &'a Sets,
     horizon_ms: i64,
     zone: &'a TimeZone,
-    /// The rules of journeys, as they are a part of versions.
+    /// The rules of journeys as part of a model's version.
     journey: String,
 }
 
 impl Common<'_> {
-    /// The models, and the stages that they look at.
+    /// The models, and the stages that they use.
     fn models(&self, settings: &Settings, problems: &mut Problems) -> (Vec<PlannedModel>, Vec<String>) {
         let (mut models, mut names, mut stages) = (Vec::new(), BTreeSet::new(), vec![funnel::LEAD.to_owned()]);
         for (at, model) in settings.models.iter().enumerate() {
@@ -154,7 +154,8 @@ impl Common<'_> {
     }
 }
 
-/// See [`Plan::digest`]. The versions tell of parameter sets, whose files may change, as that of rates may.
+/// See [`Plan::digest`]. The versions cover the parameter sets, and the digest of `Rates` the file of rates: both can change without a
+/// change of the settings.
 fn digest(settings: &Settings, kinds: &Kinds, zone: &TimeZone, (models, rates): (&[PlannedModel], Option<&Rates>)) -> u64 {
     let kinds: Vec<&str> = kinds.milestones().collect();
     let versions: Vec<&str> = models.iter().map(|model| model.version.as_str()).collect();
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_is_said_at_once() {
+    fn all_errors_of_the_settings_are_reported_at_once() {
         let model = |name: &str, rule: &str| ModelSettings { name: name.into(), rule: rule.into(), ..ModelSettings::default() };
         let settings = Settings {
             window: Window::LookbackDays(0),

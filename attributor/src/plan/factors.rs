@@ -10,7 +10,7 @@ use tributary_runtime::config::Problems;
 use crate::models::{Band, By, ByName, Factors, MULTIPLIER_MAX, Multipliers, Pattern};
 use crate::settings::MultiplierSettings;
 
-/// What stands for the time before all stages, where factors go by stage.
+/// The name for the time before all stages, in factors by stage.
 const BEFORE: &str = "before";
 
 /// The factors of a model.
@@ -55,7 +55,7 @@ fn factors(field: &str, of: &MultiplierSettings, kinds: &Kinds, stages: &mut Vec
         problems.known(&key, kind, [BEFORE].into_iter().chain(kinds.milestones()));
         reached.push((stage_position(stages, kind), kind.to_owned(), factor));
     }
-    // Of stages reached at one time the later one of the cycle counts.
+    // Of stages reached at the same time, the later one of the cycle counts.
     let cycle: Vec<&str> = kinds.milestones().collect();
     reached.sort_by_key(|(_, kind, _)| cycle.iter().position(|known| known == kind));
     Factors { by, stages: reached, before_stages }
@@ -82,7 +82,7 @@ fn micro(key: &str, factor: f64, problems: &mut Problems) -> u64 {
     libm::round(problems.number(key, factor, 0.0, MULTIPLIER_MAX) * 1e6) as u64
 }
 
-/// The place of a stage among those that rules name, which is given to it where it is new.
+/// The position of a stage among those in use; adds it if it is new.
 pub(super) fn stage_position(stages: &mut Vec<String>, kind: &str) -> usize {
     stages.iter().position(|stage| stage == kind).unwrap_or_else(|| {
         stages.push(kind.to_owned());
@@ -90,7 +90,7 @@ pub(super) fn stage_position(stages: &mut Vec<String>, kind: &str) -> usize {
     })
 }
 
-/// The channels that classification gives.
+/// The channels that classification can give.
 pub(super) fn known_channels() -> impl Iterator<Item = &'static str> {
     vocabulary::CHANNELS.iter().map(|term| term.name)
 }

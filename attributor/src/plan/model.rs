@@ -15,13 +15,12 @@ use crate::models::{
 };
 use crate::settings::{AnchorSettings, ModelSettings};
 
-/// Billionths of a percent's share.
+/// One percent in billionths.
 const NANO_OF_PERCENT: f64 = 1e7;
-/// How far shares may miss 100 percent, in billionths: three times 33.3333 is meant to be the whole.
+/// How far shares may miss 100 percent, in billionths: three times 33.3333 counts as the whole.
 const SHARE_SLACK_NANO: u64 = 10_000;
 
-/// A model by whatever name its type was given, as the type is known; a preset as the type that it is of, with its parameters where none are
-/// given.
+/// A model with the canonical name of its type; a preset as the type it stands for, with default parameters where none are given.
 fn settled(model: &ModelSettings) -> ModelSettings {
     let mut settled = model.clone();
     let name = find(&MODELS, &model.rule).map_or(model.rule.as_str(), |term| term.name);
@@ -51,7 +50,7 @@ fn settled(model: &ModelSettings) -> ModelSettings {
     settled
 }
 
-/// The kind of milestone that a setting names, whatever its case.
+/// The kind of milestone that a setting names, in any case.
 pub(super) fn milestone(key: &str, name: &str, kinds: &Kinds, problems: &mut Problems) -> String {
     let kind = kinds.milestone(name).unwrap_or(name);
     problems.known(key, kind, kinds.milestones());
@@ -69,7 +68,7 @@ fn sum(problems: &mut Problems, key: &str, shares_nano: impl Iterator<Item = u64
     }
 }
 
-/// Compiles the settings of a model: its type, its rule and its multipliers; `None` where the type is not known.
+/// Compiles a model: its type, its rule and its multipliers; `None` if the type is unknown.
 pub(super) fn compile(
     field: &str,
     model: &ModelSettings,
@@ -111,7 +110,7 @@ pub(super) fn compile(
     Some((model.rule.clone(), rule, multipliers))
 }
 
-/// Refuses parameters that belong to another type of model: they would do nothing.
+/// Refuses parameters of another type of model, because they would have no effect.
 fn refuse_foreign(field: &str, model: &ModelSettings, problems: &mut Problems) {
     let staged = ["staged"].as_slice();
     let parameters: [(&str, bool, &[&str]); 9] = [
@@ -168,7 +167,7 @@ fn staged(field: &str, model: &ModelSettings, kinds: &Kinds, stages: &mut Vec<St
     Staged { anchors, middle_nano }
 }
 
-/// The sides of a journey that get parts of their own; `None` where there are none.
+/// The sides of a journey with fixed parts; `None` if there are none.
 pub(super) fn split(field: &str, model: &ModelSettings, problems: &mut Problems) -> Option<Split> {
     let (mut sides, mut parts) = (Vec::new(), Vec::new());
     for (name, share) in &model.split {

@@ -8,7 +8,8 @@ use tributary_runtime::config::{Given, Problems};
 use crate::models::Learnt;
 use crate::settings::{ModelSettings, Settings};
 
-/// The sets by their names in the settings, each with its digest; none for one that cannot be used, of which the problems tell.
+/// The parameter sets by their names in the settings, each with its digest. `None` for one that cannot be used: the problems have the
+/// reason.
 pub(super) struct Sets(BTreeMap<String, Option<(ParameterSet, String)>>);
 
 impl Sets {
@@ -26,7 +27,7 @@ impl Sets {
         Self(settings.parameters.iter().map(|(name, file)| (name.clone(), read(name, file))).collect())
     }
 
-    /// The rule of a model that learns, by the set that it names.
+    /// The rule of a model that learns, with the set that it names.
     pub fn of(&self, field: &str, model: &ModelSettings, problems: &mut Problems) -> Option<Learnt> {
         let field = format!("{field}.parameters");
         let Some(name) = &model.parameters else {

@@ -9,21 +9,21 @@ use crate::classifier::face;
 use crate::plan::Plan;
 use crate::view::{Malformed, TouchView, split_origin};
 
-/// Touches, by what other channel rules make of them.
+/// Counts of touches by how other channel rules change them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Renaming {
-    /// As they were.
+    /// Unchanged.
     pub same: u64,
-    /// In another channel: from, to.
+    /// With another channel: from, to.
     pub moved: BTreeMap<(String, String), u64>,
-    /// In the same channel, with another source, medium, campaign, content or term.
+    /// With the same channel and another source, medium, campaign, content or term.
     pub refined: u64,
-    /// Stored by an earlier version, which did not keep what a channel is found in: they stay as they are.
+    /// Stored by an earlier version without the input of classification: they stay as they are.
     pub unknown: u64,
 }
 
 impl Renaming {
-    /// Adds another count.
+    /// Adds other counts.
     pub fn add(&mut self, other: Self) {
         self.same += other.same;
         self.refined += other.refined;
@@ -33,14 +33,14 @@ impl Renaming {
         }
     }
 
-    /// How many there are.
+    /// The number of touches.
     pub fn touches(&self) -> u64 {
         self.same + self.refined + self.unknown + self.moved.values().sum::<u64>()
     }
 }
 
-/// Counts the touches of the unit with this key, by what the channel rules of `plan` make of them instead of those of `in_force`; where that
-/// is `None`, instead of those by which each came in. `state` is that of the unit's partition.
+/// Counts how the channel rules of `plan` change the touches of the unit with this key, against those of `in_force`; if that is `None`,
+/// against the rules that classified each. `state` is that of the unit's partition.
 ///
 /// # Errors
 /// When the state cannot be read.

@@ -15,7 +15,7 @@ use crate::plan::{Plan, PlannedModel};
 use crate::unit::keys;
 use crate::unit::{Resident, Tracked, cast, corrupt};
 
-/// A unit and the milestone asked for.
+/// A unit and the milestone to be explained.
 pub(super) struct UnitJourney<'a> {
     pub actor: ActorKey,
     pub one: &'a Tracked,
@@ -24,14 +24,14 @@ pub(super) struct UnitJourney<'a> {
     pub plan: &'a Plan,
 }
 
-/// A touch and who brought it.
+/// A touch and the resident that brought it.
 type Owned<'a> = (Touchpoint<'a>, &'a Resident);
 
-/// From a position in the journey to one among all touches.
+/// Maps a position in the journey to one among all touches.
 type Place<'a> = dyn Fn(usize) -> Option<usize> + 'a;
 
 impl UnitJourney<'_> {
-    /// Explains the milestone by all touches of the unit, each with the position of who brought it.
+    /// Explains the milestone by all touches of the unit, each with the position of the resident that brought it.
     pub fn explain(&self, stored: &[(Vec<u8>, usize)]) -> Result<Explained, StateError> {
         let (of, plan) = (&self.one.milestone, self.plan);
         let tracked = self.tracked.iter().map(|one| &one.milestone);
@@ -108,7 +108,7 @@ impl UnitJourney<'_> {
     }
 }
 
-/// Notes which touches are folded.
+/// Enters which touches are folded.
 fn apply(folds: Vec<(Option<usize>, Option<Inclusion>)>, inclusions: &mut [Inclusion]) {
     for (at, inclusion) in folds {
         if let (Some(slot), Some(inclusion)) = (at.and_then(|at| inclusions.get_mut(at)), inclusion) {
@@ -117,7 +117,7 @@ fn apply(folds: Vec<(Option<usize>, Option<Inclusion>)>, inclusions: &mut [Inclu
     }
 }
 
-/// Where a touch stands by its time and its person alone.
+/// How a touch relates to the journey by its time and person alone.
 fn outside((touch, by): &Owned<'_>, cast: &Cast<'_>, start_ms: i64, milestone_ms: i64) -> Inclusion {
     if by.placement.revoked {
         Inclusion::Revoked
@@ -145,7 +145,7 @@ fn stages(journey: &Journey<'_>, of: &Milestone, live: &[&Milestone], plan: &Pla
     reached.chain(close).collect()
 }
 
-/// The credit under every model, by the function that the unit calls.
+/// The credit under every model, by the same function as in the unit.
 fn portions(journey: &Journey<'_>, of: &Milestone, plan: &Plan, place: &Place<'_>) -> Vec<(String, String, Vec<Portion>)> {
     let rows = credit::rows(journey, of, plan);
     let positions: BTreeMap<_, usize> = journey.touches.iter().enumerate().map(|(at, visit)| (visit.encoded(), at)).collect();

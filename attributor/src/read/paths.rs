@@ -13,25 +13,25 @@ use crate::plan::Plan;
 use crate::unit::keys;
 use crate::unit::{cast, corrupt};
 
-/// Which paths are wanted.
+/// Which paths to extract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// The kind of milestone that converting paths lead to.
     pub target: String,
-    /// What touches are called.
+    /// The field of touches that labels them.
     pub label: Label,
-    /// What happened later is left out, milliseconds since 1970-01-01 UTC.
+    /// Touches and milestones after this time are left out, milliseconds since 1970-01-01 UTC.
     pub until_ms: i64,
 }
 
-/// A journey, by what its touches are called.
+/// A journey as the labels of its touches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
-    /// Its touches; none where nothing led to the milestone.
+    /// The labels of its touches; empty if no touch led to the milestone.
     pub labels: Vec<String>,
-    /// The first touch, milliseconds since 1970-01-01 UTC; the end where there is none.
+    /// The time of the first touch, milliseconds since 1970-01-01 UTC; that of the end if there is none.
     pub first_ms: i64,
-    /// The milestone; of the rest the last touch.
+    /// The time of the milestone; for a path that does not convert, of the last touch.
     pub end_ms: i64,
 }
 
@@ -49,20 +49,20 @@ impl Path {
 /// The paths of a unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnitPaths {
-    /// To every milestone of the kind.
+    /// One path to every milestone of the kind.
     pub converting: Vec<Path>,
-    /// The touches after the last of these milestones; of all where there is none. Those that the window would still see from the last of
-    /// them.
+    /// The path that has not converted: the touches after the last of these milestones (all touches if there is none) that the window would
+    /// contain, counted back from the newest of them.
     pub rest: Option<Path>,
 }
 
-/// What has happened in a unit.
+/// The history of a unit.
 pub struct History<'a, 'h> {
-    /// The touches of people who have not revoked their consent.
+    /// The touches of people whose consent is not revoked.
     pub touches: Vec<Touchpoint<'a>>,
     /// The milestones that are not withdrawn.
     pub live: Vec<&'a Milestone>,
-    /// Who takes part in a deal.
+    /// The cast of a deal.
     pub cast: &'h dyn Fn(&Milestone) -> Cast<'a>,
 }
 
@@ -84,7 +84,7 @@ pub fn of_history(history: History<'_, '_>, wanted: &Wanted, plan: &Plan) -> Uni
     UnitPaths { converting, rest: rest.filter(|rest| !rest.labels.is_empty()) }
 }
 
-/// The journey of a milestone as it is attributed.
+/// The journey of a milestone, as in attribution.
 fn converting(
     timeline: &Timeline<'_>,
     of: &Milestone,

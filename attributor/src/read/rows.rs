@@ -14,7 +14,7 @@ use crate::journey::{Cast, Touchpoint};
 use crate::plan::Plan;
 use crate::view::Malformed;
 
-/// A touch, as its row says.
+/// A touch, from its row.
 #[derive(Debug)]
 struct Told {
     revision: u64,
@@ -28,7 +28,7 @@ struct Told {
     consented: bool,
 }
 
-/// A milestone, as its row says.
+/// A milestone, from its row.
 #[derive(Debug)]
 struct Reached {
     revision: u64,
@@ -38,14 +38,14 @@ struct Reached {
     named: Vec<Arc<str>>,
 }
 
-/// What a unit has.
+/// The rows of a unit.
 #[derive(Debug, Default)]
 struct Held<'a> {
     touches: Vec<&'a Told>,
     milestones: Vec<&'a Reached>,
 }
 
-/// The account of a unit, else the person.
+/// The unit of a row: its account, else its person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum UnitOf<'a> {
     Account(&'a str),
@@ -58,14 +58,14 @@ pub struct Rows {
     /// By the hash of the key.
     touches: BTreeMap<Hash128, Told>,
     milestones: BTreeMap<String, Reached>,
-    /// By account: the one at the top of those above it.
+    /// By account, its top account.
     roots: BTreeMap<String, String>,
-    /// Each text once.
+    /// Texts, each stored once.
     texts: BTreeSet<Arc<str>>,
 }
 
 impl Rows {
-    /// Takes a row of `touchpoints`.
+    /// Adds a row of `touchpoints`.
     pub fn touch(&mut self, row: TouchpointRow) {
         let key = Hash128::of(row.touchpoint_id.as_bytes());
         if row.erased {
@@ -82,12 +82,12 @@ impl Rows {
         self.touches.insert(key, Told { revision, raw, time_ms, account_id, profile_id, role, device, consented });
     }
 
-    /// Takes a tombstone of `touchpoints`.
+    /// Applies a tombstone of `touchpoints`.
     pub fn no_touch(&mut self, key: &[u8]) {
         self.touches.remove(&Hash128::of(key));
     }
 
-    /// Takes a row of `milestones`.
+    /// Adds a row of `milestones`.
     pub fn milestone(&mut self, row: MilestoneRow) {
         if row.erased {
             self.milestones.remove(&row.milestone_id);
@@ -118,15 +118,15 @@ impl Rows {
         self.milestones.insert(row.milestone_id, reached);
     }
 
-    /// Takes a tombstone of `milestones`.
+    /// Applies a tombstone of `milestones`.
     pub fn no_milestone(&mut self, key: &[u8]) {
         if let Ok(milestone_id) = str::from_utf8(key) {
             self.milestones.remove(milestone_id);
         }
     }
 
-    /// Takes a row of `accounts`. They are needed where what subsidiaries do counts for the account at the top
-    /// (`identity.account_level = "root"`), and must be left out elsewhere.
+    /// Adds a row of `accounts`. Needed where touches of subsidiaries count for the top account (`identity.account_level = "root"`); must
+    /// be left out otherwise.
     pub fn account(&mut self, row: Account) {
         if row.root_id.is_empty() || row.erased || !row.merged_into.is_empty() {
             self.roots.remove(&row.account_id);
@@ -135,7 +135,7 @@ impl Rows {
         }
     }
 
-    /// Takes a tombstone of `accounts`.
+    /// Applies a tombstone of `accounts`.
     pub fn no_account(&mut self, key: &[u8]) {
         if let Ok(account_id) = str::from_utf8(key) {
             self.roots.remove(account_id);
@@ -147,15 +147,15 @@ impl Rows {
         self.touches.values().map(|touch| touch.time_ms).max()
     }
 
-    /// How many units there are.
+    /// The number of units.
     pub fn units(&self) -> usize {
         self.by_unit().len()
     }
 
-    /// The paths of every unit go to `hear`, one after the other.
+    /// Calls `hear` with the paths of each unit.
     ///
     /// # Errors
-    /// [`Malformed`] for a touch that cannot be read, which cannot be; those of `hear`.
+    /// [`Malformed`] for a touch that cannot be read (rows made here always can); errors of `hear`.
     pub fn each_unit<E: From<Malformed>>(
         &self,
         wanted: &Wanted,
@@ -206,7 +206,7 @@ impl Rows {
     }
 }
 
-/// The touch that a row is of, as a unit stores it: in the very bytes, by which versions of one event are put in order.
+/// The touch of a row as a unit stores it, byte for byte: the bytes decide the order of versions of one event.
 fn stored(row: TouchpointRow, device: u64) -> StoredTouch {
     let touch = Touch {
         channel: row.channel,

@@ -4,22 +4,22 @@ use tributary_runtime::state::{ActorKey, State, StateError};
 
 use crate::unit::keys;
 
-/// Units that are looked at, of a partition: of more than these the number is inferred.
+/// Units of a partition that are looked at. If there are more, their number is estimated.
 const SAMPLE: usize = 1_000;
 
-/// How many units there are, and how many milestones they track.
+/// The numbers of units and of tracked milestones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Size {
     /// Units.
     pub units: u64,
     /// Milestones.
     pub milestones: u64,
-    /// Whether all were counted; else both are inferred, to a few percent.
+    /// Whether both were counted; if not, both are estimates, to a few percent.
     pub exact: bool,
 }
 
-/// How much a partition of the attributor has. Units come in the order of their hashes, which are evenly spread: how far the first of them
-/// reach tells how many there are.
+/// Counts or estimates the units of a partition of the attributor. Units come in the order of their hashes, which are evenly spread: the
+/// range that the first of them cover gives the total.
 ///
 /// # Errors
 /// When the state cannot be read.

@@ -11,7 +11,7 @@ use crate::metrics;
 use crate::view::{TouchView, voids};
 
 impl Unit<'_, '_> {
-    /// Drops the touches of an identifier that the erasures `told` void, takes their rows back, and notes these with those that were `known`.
+    /// Deletes the touches of an identifier that the erasures `told` void, takes their rows back, and adds these erasures to those `known`.
     pub(super) fn void_touches(
         &mut self,
         hash: &IdentifierHash,

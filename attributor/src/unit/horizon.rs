@@ -22,8 +22,8 @@ use super::{Span, Unit, corrupt};
 use crate::metrics;
 use crate::view::with_extent;
 
-/// The extent of what is left when the touches of a span have gone: which of those that stay is the newest is not known, and nothing is
-/// dropped until the next one comes.
+/// The extent after the touches of a span were removed. Which of the rest is the newest is not known, so nothing is dropped until the next
+/// one arrives.
 pub(super) fn without_newest(extent: Extent, gone: Span) -> Extent {
     let newest_gone = gone.ends().is_some_and(|(_, to_ms)| to_ms >= extent.newest_ms);
     if newest_gone { Extent { newest_ms: extent.oldest_ms, ..extent } } else { extent }
@@ -40,7 +40,7 @@ impl Unit<'_, '_> {
         Ok(self.views()?.iter().any(|(from_ms, to_ms)| (*from_ms..=*to_ms).contains(&time_ms)))
     }
 
-    /// The longest windows of all milestones tracked here. Of withdrawn ones too: they may come back.
+    /// The longest windows of all milestones tracked here, including withdrawn ones: they may be reached again.
     fn views(&mut self) -> Result<Vec<(i64, i64)>, StateError> {
         if self.state.get(&self.actor, &keys::SUMMARY)?.is_none() {
             return Ok(Vec::new());
@@ -50,8 +50,8 @@ impl Unit<'_, '_> {
         Ok(times.map(|time_ms| (self.plan.reach_ms(time_ms), time_ms)).collect())
     }
 
-    /// Takes note of touches that were stored between two times, and drops what has come out of reach by that. Mostly there is nothing
-    /// to note.
+    /// Updates the extent for touches that were stored between two times, and drops those that became too old. Mostly there is nothing to
+    /// do.
     pub(super) fn extend(
         &mut self,
         hash: &IdentifierHash,
@@ -88,7 +88,7 @@ impl Unit<'_, '_> {
         Ok(())
     }
 
-    /// Drops the touches from `from_ms` to before `until_ms` that no milestone tracked here can see; returns whose rows go.
+    /// Drops the touches from `from_ms` to before `until_ms` that no milestone tracked here can see; returns the ids of their rows.
     fn drop_unseen(&mut self, hash: &IdentifierHash, from_ms: i64, until_ms: i64) -> Result<Vec<Hash128>, StateError> {
         let views = self.views()?;
         let unseen = |time_ms: i64| !views.iter().any(|(from_ms, to_ms)| (*from_ms..=*to_ms).contains(&time_ms));

@@ -23,23 +23,23 @@ pub type IdentifierHash = [u8; 16];
 /// Tag of units among the stage's actors.
 pub const TAG: u8 = b'u';
 
-/// Begins the key of a resident.
+/// First byte of the key of a resident.
 pub const RESIDENT: u8 = b'r';
-/// Begins the key of a touch.
+/// First byte of the key of a touch.
 pub const TOUCH: u8 = b't';
-/// Begins the key of a tracked milestone.
+/// First byte of the key of a tracked milestone.
 pub const TRACK: u8 = b'm';
-/// Begins the key of a mark that says where a milestone is no longer tracked.
+/// First byte of the key of a mark: the milestone is no longer tracked at that time.
 pub const GONE: u8 = b'g';
 /// The key of the unit's summary.
 pub const SUMMARY: [u8; 1] = [b's'];
 
-/// The key that is there while the unit rests.
+/// The key that exists while the unit is throttled.
 pub const THROTTLED: [u8; 1] = [b'w'];
-/// Begins the key of a milestone that was put off.
+/// First byte of the key of a deferred milestone.
 pub const DEFERRED: u8 = b'd';
 
-/// Begins the key of rows that were put off.
+/// First byte of the key of deferred rows.
 pub const DEFERRED_ROWS: u8 = b'p';
 
 /// The actor of the unit with this key.
@@ -47,7 +47,7 @@ pub fn actor(key: &[u8]) -> ActorKey {
     ActorKey::new(TAG, Hash128::of(key))
 }
 
-/// `tag`, then the identifier: the key of a resident, the prefix of what it brought.
+/// `tag`, then the identifier: the key of a resident, and the prefix of what it brought.
 pub fn of_identifier(tag: u8, identifier: &IdentifierHash) -> [u8; 17] {
     let mut key = [tag; 17];
     key[1..].copy_from_slice(identifier);
@@ -62,14 +62,14 @@ pub fn track(identifier: &IdentifierHash, milestone_id: &str) -> [u8; 33] {
     key
 }
 
-/// The prefix of the marks that say where an identifier no longer tracks a milestone.
+/// The prefix of the marks of an identifier and a milestone that is no longer tracked.
 pub fn gone_of(identifier: &IdentifierHash, milestone_id: &str) -> [u8; 33] {
     let mut key = track(identifier, milestone_id);
     key[0] = GONE;
     key
 }
 
-/// The key of the mark that says that an identifier no longer tracks a milestone at `at_ms`.
+/// The key of the mark that an identifier no longer tracks a milestone at `at_ms`.
 pub fn gone(identifier: &IdentifierHash, milestone_id: &str, at_ms: i64) -> [u8; 41] {
     let mut key = [GONE; 41];
     key[..33].copy_from_slice(&gone_of(identifier, milestone_id));
@@ -77,12 +77,12 @@ pub fn gone(identifier: &IdentifierHash, milestone_id: &str, at_ms: i64) -> [u8;
     key
 }
 
-/// The key of a milestone that was put off.
+/// The key of a deferred milestone.
 pub fn due(milestone_id: &str) -> [u8; 17] {
     of_identifier(DEFERRED, &Hash128::of(milestone_id.as_bytes()).to_bytes())
 }
 
-/// Where the touches of an identifier at `time_ms` and later begin.
+/// The first possible key of a touch of an identifier at `time_ms` or later.
 pub fn touches_from(identifier: &IdentifierHash, time_ms: i64) -> [u8; 25] {
     let mut key = [TOUCH; 25];
     key[1..17].copy_from_slice(identifier);

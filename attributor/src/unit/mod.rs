@@ -60,33 +60,33 @@ pub use rows::{Scratch, touchpoint_id};
 pub use throttle::REST_AFTER;
 pub(crate) use tracks::{Tracked, is_same};
 
-/// How a unit reaches the other actors, and the world.
+/// How a unit sends messages and publishes rows.
 pub struct Effects<'a> {
     pub(crate) mail: &'a mut Mailbox<Vec<u8>, Body>,
     pub(crate) outbox: &'a mut Outbox,
-    /// What rows of touches are made in.
+    /// Buffers for encoding rows of touches.
     pub(crate) scratch: &'a mut Scratch,
 }
 
 impl Effects<'_> {
-    /// Sends to the actor with this key.
+    /// Sends a message to the actor with this key.
     pub(crate) fn send(&mut self, key: Vec<u8>, body: Body) {
         self.mail.send(self.outbox, key, |key| key, body);
     }
 }
 
-/// A unit at work: its keys, and what it may touch.
+/// A unit: its keys, its state, and its effects.
 pub struct Unit<'a, 'p> {
     pub(crate) actor: ActorKey,
     pub(crate) key: &'a [u8],
     pub(crate) plan: &'a Plan,
     pub(crate) state: &'a mut dyn State,
     pub(crate) effects: &'a mut Effects<'p>,
-    /// What the batch has changed here; made when something does.
+    /// What the batch has changed here; an entry is made at the first change.
     pub(crate) dirty: &'a mut std::collections::BTreeMap<ActorKey, Dirty>,
 }
 
-/// A record that is not what the unit's protocol says.
+/// The rejection of a record that breaks the unit's protocol.
 pub(crate) fn malformed() -> Rejection {
     Rejection::new(
         reason::PROTOBUF_MALFORMED,
@@ -95,7 +95,7 @@ pub(crate) fn malformed() -> Rejection {
     )
 }
 
-/// What is stored under `sub` is not what was written there.
+/// The error for stored bytes under `sub` that are not what was written.
 pub(crate) fn corrupt(actor: &ActorKey, sub: &[u8]) -> StateError {
     StateError::Corrupt { tag: char::from(actor.0[0]), sub: sub.to_vec(), why: Malformed.to_string() }
 }
@@ -107,7 +107,7 @@ impl Unit<'_, '_> {
         dirty
     }
 
-    /// Something an identifier brought.
+    /// Handles a touch or milestone that an identifier brought.
     ///
     /// # Errors
     /// [`StageError::Rejected`] when what it brought cannot be read.
@@ -129,7 +129,7 @@ impl Unit<'_, '_> {
         }
     }
 
-    /// The steady state: two look-ups, one write, one row, and no decoding but of what decides and is shown.
+    /// The usual case costs two look-ups, one write and one row. It decodes only the fields that decide and are shown.
     fn touch(&mut self, item: &ItemView<'_>, raw: &[u8], touch: &TouchView<'_>) -> Result<(), StageError> {
         let time_ms = touch.time_ms;
         let Some(Residence { resident, extent, shown }) = self.follow(item, time_ms, Some(touch))? else { return Ok(()) };
@@ -165,8 +165,8 @@ impl Unit<'_, '_> {
         Ok(())
     }
 
-    /// Where the identifier of an item stands; forwards the item where its time is another unit's, and refuses a touch that is void: then
-    /// `None`.
+    /// The residence of an item's identifier. `None` if the item was forwarded because its time belongs to another unit, or refused because
+    /// it is void.
     fn follow(
         &mut self,
         item: &ItemView<'_>,
@@ -204,12 +204,12 @@ impl Unit<'_, '_> {
         Ok(Some(Residence { resident: known.is_in(self.key).map_err(unreadable)?, extent: known.extent, shown }))
     }
 
-    /// What is known here of an identifier.
+    /// The stored state of an identifier in this unit.
     fn known(&mut self, hash: &IdentifierHash) -> Result<ResidentState, StateError> {
         let sub = keys::of_identifier(keys::RESIDENT, hash);
         let mut known: ResidentState = state::get_message(self.state, &self.actor, &sub)?.unwrap_or_default();
         if !known.moved_to.is_empty() {
-            // As earlier versions kept where an identifier went.
+            // The form in which earlier versions stored where an identifier went.
             let (unit, epoch) = (std::mem::take(&mut known.moved_to), known.moved_epoch);
             known.placement = Some(Placement { unit, epoch, ..Placement::default() });
         }
@@ -217,10 +217,10 @@ impl Unit<'_, '_> {
         Ok(known)
     }
 
-    /// Where an identifier belongs, and what is void of that which it brings.
+    /// Handles a placement of an identifier, and the erasures that void what it brings.
     ///
     /// # Errors
-    /// [`StageError::Rejected`] when the message lacks a part.
+    /// [`StageError::Rejected`] when a part of the message is missing.
     pub fn arrive(&mut self, arrive: Arrive) -> Result<(), StageError> {
         let Arrive { identifier, placement: Some(placement), identifier_hash, erasures, roles } = arrive else {
             return Err(malformed().into());
@@ -239,13 +239,13 @@ impl Unit<'_, '_> {
     }
 }
 
-/// Where an identifier stands in a unit that something of it belongs to.
+/// The relation of an identifier to a unit that one of its items belongs to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Residence {
-    /// It lives here at some time; else it has not arrived, and what it brought overtook it.
+    /// Whether it belongs here at any time. If not, its placement has not arrived yet: what it brought was faster.
     resident: bool,
-    /// Between which times its touches lie.
+    /// The times of its oldest and newest touch.
     extent: Option<Extent>,
-    /// Whether what it brings belongs here: then its row is begun.
+    /// Whether the item belongs here: then its row is begun.
     shown: bool,
 }

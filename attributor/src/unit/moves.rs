@@ -21,7 +21,7 @@ use super::{Span, Unit, malformed};
 use crate::metrics;
 use crate::view::{Malformed, TouchView, voids};
 
-/// What is to be handed over, by where it goes.
+/// What is to be handed over, by receiving unit.
 struct Packing<'d> {
     empty: HandOver,
     bytes_max: usize,
@@ -46,7 +46,7 @@ impl<'d> Packing<'d> {
 }
 
 impl Unit<'_, '_> {
-    /// An identifier has moved on with all it brought: how earlier versions told of a placement elsewhere.
+    /// Handles the message by which earlier versions moved an identifier with everything it brought to another unit.
     ///
     /// # Errors
     /// [`StageError::Rejected`] when the message cannot be read.
@@ -64,7 +64,7 @@ impl Unit<'_, '_> {
         Ok(self.placed(&hash, known, None, placement, Vec::new())?)
     }
 
-    /// A placement is the newest: takes it over, hands over what is elsewhere by it, and notes what changes by that.
+    /// Applies a newer placement: hands over what now belongs elsewhere, and notes what changes.
     pub(super) fn placed(
         &mut self,
         hash: &IdentifierHash,
@@ -85,7 +85,7 @@ impl Unit<'_, '_> {
         if before.is_some() {
             self.dirty_if_moved(left);
         }
-        // Before the first touch there is no extent.
+        // Before its first touch an identifier has no extent.
         if known.extent.is_some() {
             self.rows_placed(hash, before.as_ref(), &placement);
         }
@@ -109,7 +109,8 @@ impl Unit<'_, '_> {
         Ok(())
     }
 
-    /// Milestones of a resident that are here now and were not, or for another account, or that stay and are elsewhere by its spans.
+    /// Milestones of a resident that are now tracked here and were not, or for another account; and those that stay but are affected by its
+    /// spans.
     fn spans_changed(&mut self, hash: &IdentifierHash, before: &Placement, now: &Placement) -> Result<(), StateError> {
         if (&before.unit, &before.account_id, &before.later) == (&now.unit, &now.account_id, &now.later) {
             return Ok(());
@@ -124,8 +125,8 @@ impl Unit<'_, '_> {
         Ok(())
     }
 
-    /// Hands over everything that is elsewhere by a placement, and removes it here; returns the span of the touches. `before` is the
-    /// placement by which the identifier was resident.
+    /// Hands over and deletes everything that belongs elsewhere by a placement; returns the span of the touches. `before` is the placement
+    /// by which the identifier was resident.
     fn hand_over_elsewhere(
         &mut self,
         hash: &IdentifierHash,
@@ -139,13 +140,13 @@ impl Unit<'_, '_> {
             return Ok(span);
         }
         let on = self.plan.outputs.touchpoints;
-        // Where rows are being taken back, these are before they leave.
+        // While rows are being taken back, these are taken back before they leave.
         let taken_back = !on && self.may_have_rows()?;
-        // The highest revision that rows of what leaves have had, so that those said later are above it.
+        // The highest revision that rows of what leaves have had, so that later ones are above it.
         let said = *rows + if taken_back { TAKEN_BACK } else { u64::from(on) };
         let mut packing = self.packing(hash, placement.epoch, said);
         let (mut gone, mut tracks_left) = (Vec::new(), false);
-        // Milestones go first: their new unit keeps what they see.
+        // Milestones first: the new unit then keeps the touches they can see.
         for (sub, track) in self.tracks_of(hash)? {
             let at_ms = time_ms(&track);
             let (unit, _) = placement.at(at_ms);
@@ -163,7 +164,8 @@ impl Unit<'_, '_> {
         let mut ids = Vec::new();
         for stay in elsewhere {
             if *rows > 0 {
-                // Rows were taken back or said again here: whoever says them next must know, whether anything is handed over or not.
+                // Rows were published again or taken back here: the next unit that publishes them needs the counter, even if nothing is
+                // handed over.
                 packing.to(stay.unit);
             }
             self.read_touches(hash, stay.from_ms, stay.to_ms, &mut |sub, raw| {
@@ -198,7 +200,7 @@ impl Unit<'_, '_> {
         Packing { empty, bytes_max: self.plan.message_bytes_max, parts: BTreeMap::new(), touches: 0 }
     }
 
-    /// Sends what was packed; returns in how many messages.
+    /// Sends what was packed; returns the number of messages.
     fn send_off(&mut self, packing: Packing<'_>) -> u64 {
         let mut sent = 0;
         for (unit, parts) in packing.parts {
@@ -210,7 +212,7 @@ impl Unit<'_, '_> {
         sent
     }
 
-    /// Something an identifier brought to another unit, and that belongs here as that one knew.
+    /// Handles what an identifier brought to another unit, which has sent it here.
     ///
     /// # Errors
     /// [`StageError::Rejected`] when the message cannot be read.
@@ -223,7 +225,7 @@ impl Unit<'_, '_> {
             timed.push((touch, raw));
         }
         let known = self.known(&hash)?;
-        // By a placement that is older than the sender's it waits here.
+        // If the placement here is older than the sender's, it is stored until the newer one arrives.
         let settled = known.placement.as_ref().filter(|known| known.epoch >= epoch);
         let elsewhere = |at_ms: i64| settled.map(|known| known.at(at_ms).0).filter(|unit| unit.as_bytes() != self.key);
         let mut packing = self.packing(&hash, settled.map_or(epoch, |known| known.epoch), rows);
@@ -292,7 +294,7 @@ impl Unit<'_, '_> {
     }
 }
 
-/// What is kept of a placement where the identifier is not resident: no more than where things go.
+/// What is kept of a placement if the identifier is not resident: only where its touches go.
 fn mark(placement: Placement) -> Placement {
     let later = placement
         .later

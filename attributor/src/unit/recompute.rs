@@ -16,20 +16,20 @@ use crate::credit;
 use crate::journey::{Journey, Timeline, Touchpoint};
 use crate::metrics;
 
-/// Stored touches of several residents, copied out of the state in one piece.
+/// Stored touches of several residents, copied out of the state into one buffer.
 #[derive(Default)]
 struct Stored {
     bytes: Vec<u8>,
-    /// Where each is, and whose.
+    /// The range of each, and the position of its resident.
     places: Vec<(Range<usize>, usize)>,
 }
 
 impl Unit<'_, '_> {
-    /// Says the rows and computes what `dirty` calls for, or stores it while the unit is throttled. Returns whether it was stored because more
-    /// records wait (`more_waits`), which may change the same milestones again.
+    /// Publishes the rows and computes the milestones that `dirty` requires, or defers that while the unit is throttled. Returns whether it was
+    /// deferred because more records wait (`more_waits`), which may change the same milestones again.
     ///
     /// # Errors
-    /// When the state is at fault.
+    /// When the state cannot be read.
     pub fn recompute(&mut self, mut dirty: Dirty, more_waits: bool) -> Result<bool, StateError> {
         let said = self.say_again(std::mem::take(&mut dirty.rows))?;
         if self.state.get(&self.actor, &keys::SUMMARY)?.is_none() {
@@ -58,7 +58,7 @@ impl Unit<'_, '_> {
         Ok(false)
     }
 
-    /// What is to be computed, given why a milestone to which touches from this time on may matter should be.
+    /// The milestones to be computed. `reason` gives the reason for a milestone whose relevant touches begin at a time.
     pub(super) fn tasks<'m>(
         &self,
         tracked: &'m [Tracked],
@@ -74,7 +74,7 @@ impl Unit<'_, '_> {
         tasks
     }
 
-    /// Computes milestones and tells their ledgers; returns what that cost, in records handled.
+    /// Computes milestones and sends their rows to the ledgers; returns the cost, in records handled.
     pub(super) fn compute_all(&mut self, tasks: &[Task<'_>], live: &[&Milestone]) -> Result<u64, StateError> {
         if tasks.is_empty() {
             return Ok(0);
@@ -104,7 +104,7 @@ impl Unit<'_, '_> {
         }
     }
 
-    /// The milestones anchored by residents, that belong here. Where a milestone is on its way from one to another, the newer stamp counts.
+    /// The milestones anchored by residents that belong here. While a milestone moves from one anchor to another, the newer stamp counts.
     pub(crate) fn tracked(&mut self) -> Result<Vec<Tracked>, StateError> {
         let mut newest: BTreeMap<String, Tracked> = BTreeMap::new();
         for (sub, track) in state::scan_messages::<StoredTrack>(self.state, &self.actor, &[keys::TRACK])? {
@@ -124,7 +124,7 @@ impl Unit<'_, '_> {
         Ok(newest.into_values().collect())
     }
 
-    /// What follows from residents that came or changed: the milestones they anchor, and those in reach of their touches.
+    /// Adds what follows from new or changed residents: the milestones they anchor, and the milestones that can see their touches.
     fn add_residents(&mut self, dirty: &mut Dirty, tracked: &[Tracked]) -> Result<(), StateError> {
         let times = tracked.iter().map(|one| one.milestone.time_ms);
         let (Some(earliest_ms), Some(latest_ms)) = (times.clone().min(), times.max()) else { return Ok(()) };
@@ -147,7 +147,7 @@ impl Unit<'_, '_> {
         Ok(())
     }
 
-    /// The consented touches that any of the tasks may need.
+    /// Reads the consented touches that any of the tasks may need.
     fn load(&mut self, tasks: &[Task<'_>], residents: &[Resident]) -> Result<Stored, StateError> {
         let mut stored = Stored::default();
         let wanted = tasks.iter().filter(|task| !task.tracked.milestone.withdrawn);
@@ -165,14 +165,14 @@ impl Unit<'_, '_> {
         Ok(stored)
     }
 
-    /// Computes one milestone and tells its ledger; returns how many shares it gave.
+    /// Computes one milestone and sends its rows to the ledger; returns the number of shares.
     fn compute(&mut self, task: &Task<'_>, course: &Timeline<'_>, live: &[&Milestone], residents: &[Resident]) -> u64 {
         let Tracked { milestone: of, stamp, epoch, account_id, .. } = task.tracked;
         let rows = if of.withdrawn {
             Vec::new()
         } else {
             let cast = cast(&of.object_id, residents, self.plan.named_only);
-            // Whom the deal does not name is left out first: a copy of an event that somebody else brought hides none.
+            // People whom the deal does not name are left out first, so that their copy of an event hides nobody else's.
             let some = if cast.is_of_some() { course.those(|touch| cast.includes(touch.profile)) } else { Vec::new() };
             let of_some = cast.is_of_some().then(|| Timeline::of(&some, &self.plan.visits));
             let journey = Journey::build(of_some.as_ref().unwrap_or(course), of, live, &cast, &self.plan.journey(&of.kind));

@@ -8,10 +8,11 @@ use super::{Unit, keys};
 use crate::remodel::Rows;
 
 impl Unit<'_, '_> {
-    /// Names touches anew, says of their rows what has changed of those that are `there`, and computes every milestone, or puts that off while the unit rests; returns what it cost, in records handled.
+    /// Classifies touches again, updates their rows given which of them exist (`there`), and computes every milestone, or defers that while
+    /// the unit is throttled; returns the cost, in records handled.
     ///
     /// # Errors
-    /// When the state is at fault.
+    /// When the state cannot be read.
     pub(crate) fn remodel(&mut self, there: Rows) -> Result<u64, StateError> {
         let renewed = self.renew_all_touches(there)?;
         let tracked = self.tracked()?;
@@ -37,7 +38,8 @@ impl Unit<'_, '_> {
     }
 }
 
-/// The key of a unit, which a resident's placement names; `None` for any other actor, and where it tracks no milestones and is not meant then.
+/// The key of a unit, from a resident's placement. `None` for any other actor, and for units without milestones if only those with
+/// milestones are wanted.
 pub(crate) fn name_of(
     state: &mut dyn State,
     actor: &ActorKey,

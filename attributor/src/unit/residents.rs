@@ -7,7 +7,7 @@ use super::keys::{self, IdentifierHash};
 use super::{Unit, corrupt};
 use crate::journey::Cast;
 
-/// An identifier that lives in the unit.
+/// An identifier that belongs to the unit.
 pub(crate) struct Resident {
     pub hash: IdentifierHash,
     pub identifier: Option<Identifier>,
@@ -17,19 +17,19 @@ pub(crate) struct Resident {
     pub roles: Vec<Role>,
 }
 
-/// Who takes part in an object, of these residents.
+/// The cast of an object, from these residents.
 pub(crate) fn cast<'a>(object_id: &str, residents: &'a [Resident], named_only: bool) -> Cast<'a> {
     let people = residents.iter().filter(|resident| !resident.roles.is_empty());
     Cast::of(object_id, people.map(|one| (one.placement.profile_id.as_str(), one.roles.as_slice())), named_only)
 }
 
 impl Unit<'_, '_> {
-    /// The identifiers that live here, by hash.
+    /// The identifiers that belong here, by hash.
     pub(crate) fn residents(&mut self) -> Result<Vec<Resident>, StateError> {
         let states = state::scan_messages::<ResidentState>(self.state, &self.actor, &[keys::RESIDENT])?;
         let mut residents = Vec::with_capacity(states.len());
         for (sub, mut state) in states {
-            // What earlier versions left where an identifier went has no placement.
+            // Entries of earlier versions for identifiers that moved away have no placement.
             if let Some(placement) = state.placement.take_if(|placement| placement.is_in(self.key)) {
                 let hash = keys::identifier(&sub).ok_or_else(|| corrupt(&self.actor, &sub))?;
                 let ResidentState { identifier, extent, roles, .. } = state;

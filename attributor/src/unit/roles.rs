@@ -5,8 +5,8 @@ use tributary_proto::Role;
 use super::Unit;
 
 impl Unit<'_, '_> {
-    /// The roles of an identifier are others: milestones of the objects concerned are to be computed. With `person` it is another person's,
-    /// so that all of them are.
+    /// The roles of an identifier changed: marks the milestones of the objects concerned. With `person` the identifier's person changed,
+    /// too, so all its objects are concerned.
     pub(super) fn roles_changed(&mut self, before: &[Role], now: &[Role], person: bool) {
         if !self.plan.uses_roles {
             return;

@@ -33,11 +33,11 @@ use crate::view::{TouchView, Whose};
 pub(in crate::unit) use row::id_of;
 pub use row::{Scratch, touchpoint_id};
 
-/// By how much an identifier's counter rises when rows are taken back: past the revision that rows have by the counter as it is, which is one
-/// above it.
+/// By how much an identifier's counter rises when rows are taken back. Rows have the counter plus one as their revision, and a tombstone
+/// must be above that.
 pub(super) const TAKEN_BACK: u64 = 2;
 
-/// Whether all that rows show or weigh of a person is the same.
+/// Whether profile, role and consent are the same: all that rows and weights use of a person.
 pub(super) fn is_same_person(before: &Placement, now: &Placement) -> bool {
     (&before.profile_id, &before.role, before.revoked) == (&now.profile_id, &now.role, now.revoked)
 }
@@ -49,7 +49,7 @@ fn shows_the_same(before: &Placement, now: &Placement, stay: &Stay<'_>) -> bool 
 }
 
 impl Unit<'_, '_> {
-    /// A newer placement is known: notes the touches here whose rows show something else by it, or that had none.
+    /// Applies a newer placement: notes the touches here whose rows change by it, or that had none.
     pub(super) fn rows_placed(&mut self, by: &IdentifierHash, before: Option<&Placement>, now: &Placement) {
         if !self.plan.outputs.touchpoints {
             return;
@@ -63,7 +63,7 @@ impl Unit<'_, '_> {
         }
     }
 
-    /// Says the rows of touches of identifiers again, or puts that off while the unit rests; returns what it cost, in records handled.
+    /// Publishes the rows of touches again, or defers that while the unit is throttled; returns the cost, in records handled.
     pub(super) fn say_again(&mut self, rows: BTreeMap<IdentifierHash, Span>) -> Result<u64, StateError> {
         let mut said = 0;
         if rows.is_empty() {
@@ -80,7 +80,7 @@ impl Unit<'_, '_> {
         Ok(said)
     }
 
-    /// Says the rows of the touches that an identifier has here between two times; returns how many.
+    /// Publishes the rows of the touches that an identifier has here between two times; returns how many.
     pub(super) fn say_all(&mut self, by: &IdentifierHash, span: Span) -> Result<u64, StateError> {
         let Some((from_ms, to_ms)) = span.ends() else { return Ok(0) };
         let mut known = self.known(by)?;
@@ -103,9 +103,9 @@ impl Unit<'_, '_> {
         Ok(touches.len() as u64)
     }
 
-    /// Touches were handed over, and rows of the identifier may have revisions up to `rows`: says those of the touches that were `kept`, and
-    /// takes those of the `refused` back. What came here before it was known how far revisions go is said again. Where the topic is switched
-    /// off, all are taken back.
+    /// Touches were handed over, and rows of the identifier may have revisions up to `rows`: publishes the rows of the `kept` touches, and
+    /// takes those of the `refused` ones back. Rows published here before that counter was known are published again. If the topic is
+    /// switched off, all are taken back.
     pub(super) fn rows_handed_over(
         &mut self,
         by: &IdentifierHash,
@@ -137,7 +137,7 @@ impl Unit<'_, '_> {
         Ok(())
     }
 
-    /// Says the row of a touch, where it belongs here by this placement.
+    /// Publishes the row of a touch, if it belongs here by this placement.
     pub(super) fn say_by(
         &mut self,
         by: &IdentifierHash,
@@ -157,12 +157,12 @@ impl Unit<'_, '_> {
         scratch.say(outbox, self.plan, by, raw, &touch).map_err(unreadable)
     }
 
-    /// Whether touches here may have rows: also where the topic was switched off, until all are taken back.
+    /// Whether touches here may have rows. After the topic was switched off, this stays true until all are taken back.
     pub(super) fn may_have_rows(&mut self) -> Result<bool, StateError> {
         Ok(self.plan.outputs.touchpoints || Rows::known(self.state)? != Rows::None)
     }
 
-    /// Takes the rows of touches back; `rows` is the identifier's counter, which rises.
+    /// Takes the rows of touches back; raises `rows`, the identifier's counter.
     pub(super) fn take_rows_back(&mut self, ids: &[Hash128], rows: &mut u64) {
         if ids.is_empty() {
             return;
@@ -177,8 +177,8 @@ impl Unit<'_, '_> {
         self.effects.outbox.observe(&metrics::TOUCHPOINT_ROWS, "taken_back", ids.len() as u64);
     }
 
-    /// What changed settings make of the rows of an identifier: said for the first time, said again where channel rules have `renamed` some, or
-    /// taken back; returns how many.
+    /// Updates the rows of an identifier after changed settings: publishes them for the first time, publishes them again if channel rules
+    /// have `renamed` some, or takes them back; returns how many.
     pub(super) fn remodel_rows(&mut self, by: &IdentifierHash, there: Rows, renamed: bool) -> Result<u64, StateError> {
         let all = Span::between(i64::MIN, i64::MAX);
         match (self.plan.outputs.touchpoints, there) {
@@ -201,7 +201,7 @@ impl Unit<'_, '_> {
         }
     }
 
-    /// Notes rows that are to be said once the unit has rested.
+    /// Stores which rows are to be published once the unit resumes.
     fn defer_rows(&mut self, by: &IdentifierHash, span: Span) -> Result<(), StateError> {
         let sub = keys::of_identifier(keys::DEFERRED_ROWS, by);
         let known: Option<Extent> = state::get_message(self.state, &self.actor, &sub)?;
@@ -213,7 +213,7 @@ impl Unit<'_, '_> {
         Ok(())
     }
 
-    /// Says the rows that were put off; returns how many.
+    /// Publishes the deferred rows; returns how many.
     pub(super) fn say_deferred(&mut self) -> Result<u64, StateError> {
         let mut said = 0;
         for (sub, due) in state::scan_messages::<Extent>(self.state, &self.actor, &[keys::DEFERRED_ROWS])? {

@@ -11,7 +11,7 @@ use super::tracks::{Task, Tracked};
 use crate::funnel;
 use crate::plan::Plan;
 
-/// See the module. `live` are the unit's milestones that are not withdrawn; `None` where nobody wants to know.
+/// See the module. `live` are the unit's milestones that are not withdrawn; `None` if the status is not published.
 pub(super) fn status(of: &Tracked, live: &[&Milestone], residents: &[Resident], plan: &Plan) -> Option<MilestoneStatus> {
     if !plan.outputs.milestones {
         return None;
@@ -26,7 +26,7 @@ pub(super) fn status(of: &Tracked, live: &[&Milestone], residents: &[Resident], 
     fn order(milestone: &Milestone) -> (i64, &str) {
         (milestone.time_ms, &milestone.milestone_id)
     }
-    // What only public events report is nothing to what trusted ones do.
+    // For a trusted milestone, public-only ones do not count.
     let same = |other: &&&Milestone| other.object_id == of.object_id && (of.public || !other.public);
     let stages = || live.iter().filter(same).copied();
     status.before = stages().filter(|other| order(other) < order(of)).max_by_key(|other| order(other)).as_ref().map(moment);
@@ -40,7 +40,7 @@ pub(super) fn status(of: &Tracked, live: &[&Milestone], residents: &[Resident], 
 }
 
 impl Unit<'_, '_> {
-    /// The milestones of these objects that are not to be computed: only how they stand may be news.
+    /// The milestones of these objects that are not computed again: only their status may change.
     pub(super) fn standing_by<'m>(
         &self,
         tracked: &'m [Tracked],
@@ -52,7 +52,7 @@ impl Unit<'_, '_> {
         concerned.filter(|one| !due(one)).collect()
     }
 
-    /// Tells the ledgers of milestones how these stand.
+    /// Sends the status of milestones to their ledgers.
     pub(super) fn tell_status(&mut self, of: &[&Tracked], live: &[&Milestone]) -> Result<(), StateError> {
         let residents = if self.plan.named_only && !of.is_empty() { self.residents()? } else { Vec::new() };
         for one in of {

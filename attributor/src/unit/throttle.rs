@@ -17,7 +17,7 @@ use super::tracks::Task;
 use super::{Unit, keys};
 use crate::metrics;
 
-/// What a computation may cost, in records handled, without the unit having to rest: some milliseconds.
+/// Cost of a computation, in records handled, above which a unit is throttled: some milliseconds.
 pub const REST_AFTER: u64 = 1_000;
 
 impl Unit<'_, '_> {
@@ -25,7 +25,7 @@ impl Unit<'_, '_> {
         Ok(self.state.get(&self.actor, &keys::THROTTLED)?.is_some())
     }
 
-    /// Notes what has to be computed later.
+    /// Stores what has to be computed later.
     pub(super) fn deferred(&mut self, tasks: &[Task<'_>], received_ms: i64) -> Result<(), StateError> {
         for task in tasks {
             let milestone_id = &task.tracked.milestone.milestone_id;
@@ -44,7 +44,7 @@ impl Unit<'_, '_> {
         Ok(())
     }
 
-    /// Rests after a computation that has cost much.
+    /// Throttles the unit after an expensive computation.
     pub(super) fn rest_after(&mut self, cost: u64) {
         if cost > self.plan.rest_after {
             self.state.put(&self.actor, &keys::THROTTLED, &[1]);
@@ -57,10 +57,10 @@ impl Unit<'_, '_> {
         self.effects.outbox.send(Topic::AttributorInbox, self.key.to_vec(), &message);
     }
 
-    /// Computes what was put off, if the unit has rested for long enough.
+    /// Computes what was deferred, if the unit has waited long enough.
     ///
     /// # Errors
-    /// When the state is at fault.
+    /// When the state cannot be read.
     pub fn wake(&mut self, wait: u64) -> Result<(), StateError> {
         if wait > 0 {
             self.wake_up_after(wait);
@@ -92,7 +92,7 @@ impl Unit<'_, '_> {
             return Ok(said);
         }
         self.effects.outbox.caused_at(received_ms);
-        // What has moved on in the meantime is computed where it is now.
+        // Milestones that have moved to another unit meanwhile are computed there.
         let tracked = self.tracked()?;
         let live = live(&tracked);
         let tasks = self.tasks(&tracked, |milestone, _| reasons.get(&milestone.milestone_id).copied());

@@ -7,7 +7,7 @@ use super::{Unit, corrupt};
 use crate::classifier::{face, renewed};
 use crate::view::Malformed;
 
-/// Told of a touch: its sub-key, and the encoded `StoredTouch`.
+/// A callback for a touch: its sub-key, and the encoded `StoredTouch`.
 type Read<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), Malformed> + 'a;
 
 impl Unit<'_, '_> {
@@ -27,7 +27,7 @@ impl Unit<'_, '_> {
         self.state.scan(&self.actor, &from, &to, visit)
     }
 
-    /// The same, for who reads them; ends with the first that cannot be read.
+    /// The same for read-only callers; ends with the first touch that cannot be read.
     pub(crate) fn read_touches(
         &mut self,
         hash: &IdentifierHash,
@@ -46,7 +46,7 @@ impl Unit<'_, '_> {
         unreadable.map_or(Ok(()), |sub| Err(corrupt(&self.actor, &sub)))
     }
 
-    /// The same as journeys see them: see [`face`].
+    /// The same, as journeys use them: see [`face`].
     pub(crate) fn scan_faces(
         &mut self,
         hash: &IdentifierHash,
@@ -58,8 +58,8 @@ impl Unit<'_, '_> {
         self.read_touches(hash, from_ms, to_ms, &mut |_, raw| face(raw, classifier).map(|face| visit(&face)))
     }
 
-    /// Writes down how the plan's rules name the touches that are here, so that they need not be named anew each time; returns how many
-    /// were changed.
+    /// Stores the classification of the touches here by the plan's rules, so that it need not be done at every computation; returns how
+    /// many changed.
     pub(super) fn renew_touches(&mut self, hash: &IdentifierHash) -> Result<u64, StateError> {
         let Some(classifier) = self.plan.classifier.as_deref() else { return Ok(0) };
         let mut changed = Vec::new();

@@ -9,11 +9,11 @@ use crate::metrics;
 
 /// A milestone with the resident that anchors it.
 pub(crate) struct Tracked {
-    /// Who anchors it.
+    /// The identifier that anchors it.
     pub by: IdentifierHash,
-    /// The profile of who anchors it; empty where that is an account.
+    /// The profile of the anchor; empty if that is an account.
     pub profile_id: String,
-    /// The account at its time; empty for a profile's unit.
+    /// The account at the milestone's time; empty for a profile's unit.
     pub account_id: String,
     /// The epoch of the anchor's placement.
     pub epoch: u64,
@@ -21,37 +21,37 @@ pub(crate) struct Tracked {
     pub milestone: Milestone,
 }
 
-/// What is to be computed.
+/// A milestone to be computed.
 pub(super) struct Task<'m> {
     pub tracked: &'m Tracked,
-    /// The earliest touch that may matter to it.
+    /// The time of the earliest touch that can matter to it.
     pub from_ms: i64,
     pub reason: Reason,
 }
 
-/// Whether two states of a milestone are the same to credit: how many versions report it is not.
+/// Whether two states of a milestone give the same credit. The number of versions that report it does not count.
 pub(crate) fn is_same(before: &Milestone, after: &Milestone) -> bool {
     *before == Milestone { versions: before.versions, ..after.clone() }
 }
 
-/// When a milestone is tracked, or is no longer.
+/// The time at which a milestone is tracked, or is no longer tracked.
 pub(super) fn time_ms(track: &StoredTrack) -> i64 {
     track.milestone.as_ref().map_or(track.at_ms, |milestone| milestone.time_ms)
 }
 
-/// Something stored: its sub-key, and what it is.
+/// A sub-key and the stored track or mark.
 type Kept = (Vec<u8>, StoredTrack);
 
 impl Unit<'_, '_> {
-    /// What an identifier tracks here, and the marks of what it no longer does.
+    /// What an identifier tracks here, and the marks of what it no longer tracks.
     pub(super) fn tracks_of(&mut self, identifier: &IdentifierHash) -> Result<Vec<Kept>, StateError> {
         let mut tracks = state::scan_messages(self.state, &self.actor, &keys::of_identifier(keys::TRACK, identifier))?;
         tracks.extend(state::scan_messages(self.state, &self.actor, &keys::of_identifier(keys::GONE, identifier))?);
         Ok(tracks)
     }
 
-    /// Stores a track or a mark unless a newer one is there; says whether the milestones here have changed. `placement` is what is known
-    /// of its identifier, `reason` is known where it was handed over.
+    /// Stores a track or a mark unless a newer one is stored; returns whether the milestones here have changed. `placement` is that of its
+    /// identifier; `reason` is set if it was handed over.
     pub(super) fn store_track(
         &mut self,
         identifier: &IdentifierHash,
@@ -90,13 +90,13 @@ impl Unit<'_, '_> {
         Ok(true)
     }
 
-    /// The highest stamp under which an identifier no longer tracks a milestone, by the marks that lie here; 0 for none.
+    /// The highest stamp under which an identifier stopped tracking a milestone, by the marks stored here; 0 if there is none.
     fn gone_since(&mut self, identifier: &IdentifierHash, milestone_id: &str) -> Result<u64, StateError> {
         let marks: Vec<Kept> = state::scan_messages(self.state, &self.actor, &keys::gone_of(identifier, milestone_id))?;
         Ok(marks.iter().map(|(_, mark)| mark.stamp).max().unwrap_or_default())
     }
 
-    /// Keeps a mark; says whether it is new.
+    /// Stores a mark; returns whether it is new.
     fn note_gone(&mut self, identifier: &IdentifierHash, mark: &StoredTrack) -> Result<bool, StateError> {
         let sub = keys::gone(identifier, &mark.milestone_id, mark.at_ms);
         let known: Option<StoredTrack> = state::get_message(self.state, &self.actor, &sub)?;
@@ -107,7 +107,7 @@ impl Unit<'_, '_> {
         Ok(new)
     }
 
-    /// A milestone of a resident has come, changed or gone: it is to be computed, and so are those that look at it.
+    /// A milestone of a resident was added, changed or removed: marks it and those that depend on it to be computed.
     pub(super) fn track_changed(
         &mut self,
         milestone_id: &str,
@@ -116,8 +116,8 @@ impl Unit<'_, '_> {
         reason: Reason,
     ) {
         let tells = self.plan.outputs.milestones;
-        // Where nothing changes but how many versions report it, it is computed all the same: its ledger may have refused the rows of the
-        // state before, because another unit had told it of this one already.
+        // It is computed even if only the number of versions changed: its ledger may have refused the rows of the state before, because
+        // another unit had sent it this state already.
         let same = before.zip(after).is_some_and(|(before, after)| is_same(before, after));
         let is_stage = !same && after.or(before).is_some_and(|milestone| self.plan.is_stage(&milestone.kind));
         let dirty = self.dirty();
@@ -138,7 +138,7 @@ impl Unit<'_, '_> {
         }))
     }
 
-    /// Writes anew between which times the tracked milestones lie that are not withdrawn.
+    /// Updates the stored range of times of the tracked milestones that are not withdrawn.
     pub(super) fn refresh_summary(&mut self) -> Result<(), StateError> {
         let mut summary: Option<UnitSummary> = None;
         for (_, track) in state::scan_messages::<StoredTrack>(self.state, &self.actor, &[keys::TRACK])? {

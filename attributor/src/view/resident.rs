@@ -7,7 +7,7 @@ use tributary_proto::{Erasure, Extent};
 use super::field::next_field;
 use super::{Malformed, TouchView, voids};
 
-/// What the path of a touch needs of a `Placement`.
+/// The fields of a `Placement` that handling a touch needs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PlacementView<'a> {
     profile_id: &'a [u8],
@@ -16,7 +16,7 @@ pub struct PlacementView<'a> {
     role: &'a [u8],
     revoked: bool,
     epoch: u64,
-    /// The `later` spans as they are encoded, from the first one on; empty for nearly everybody.
+    /// The `later` spans, encoded; empty for nearly everybody.
     later: &'a [u8],
 }
 
@@ -40,7 +40,7 @@ impl<'a> PlacementView<'a> {
         Ok(view)
     }
 
-    /// Visits the later spans while `visit` says so: when each begins, its unit, and its account.
+    /// Visits the later spans while `visit` returns true: start, unit and account of each.
     fn later(&self, mut visit: impl FnMut(i64, &'a [u8], &'a [u8]) -> bool) -> Result<(), Malformed> {
         let mut rest = self.later;
         while let Some((tag, value)) = next_field(&mut rest)? {
@@ -89,23 +89,23 @@ fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
-/// What the path of a touch needs of a `ResidentState`.
+/// The fields of a `ResidentState` that handling a touch needs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ResidentView<'a> {
-    /// The newest placement known; absent before the identifier has arrived.
+    /// The newest placement; `None` before the first one has arrived.
     placement: Option<PlacementView<'a>>,
-    /// As earlier versions wrote it: all of it belongs to this unit since the placement with this epoch.
+    /// As earlier versions wrote it: since the placement with this epoch, everything belongs to this unit.
     moved_to: &'a [u8],
     moved_epoch: u64,
-    /// Between which times its touches lie.
+    /// The times of its oldest and newest touch.
     pub extent: Option<Extent>,
-    /// The `erasures` as they are encoded, from the first one on; empty for nearly everybody.
+    /// The `erasures`, encoded; empty for nearly everybody.
     erasures: &'a [u8],
-    /// How often rows of its touches were said again.
+    /// How often rows of its touches were published again.
     pub rows: u64,
 }
 
-/// Whose a touch is, as its row shows it.
+/// The owner of a touch, as its row shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Whose<'a> {
     pub profile_id: &'a str,
@@ -114,7 +114,7 @@ pub(crate) struct Whose<'a> {
     pub revoked: bool,
 }
 
-/// An encoded `ResidentState` with another extent, the rest of it as it is; `None` where an earlier version has written it.
+/// An encoded `ResidentState` with another extent and otherwise the same; `None` if an earlier version wrote it.
 ///
 /// # Errors
 /// When the bytes are not one.
@@ -169,8 +169,8 @@ impl<'a> ResidentView<'a> {
         self.placement.map_or(Ok(false), |placement| placement.is_in(key))
     }
 
-    /// Where something of this time that was sent to the unit with this key under `epoch` belongs, and since which placement; `None`
-    /// where it stays: it belongs here, or waits for a placement that is not known yet.
+    /// The unit to which an item of this time must be forwarded that was sent to the unit with this key under `epoch`, and the epoch of the
+    /// placement that says so. `None` if the item stays: it belongs here, or waits for a placement that has not arrived yet.
     ///
     /// # Errors
     /// When the bytes are not what they should be.
@@ -180,8 +180,8 @@ impl<'a> ResidentView<'a> {
         Ok((unit != key).then_some((unit, placement.epoch)))
     }
 
-    /// Whose something of this time is, by the placement known; `None` where that says that it belongs to another unit than the one with this
-    /// key, or nothing.
+    /// The owner of an item of this time by the stored placement; `None` if that gives the time to another unit than the one with this key,
+    /// or there is none.
     ///
     /// # Errors
     /// When the bytes are not what they should be.

@@ -34,7 +34,7 @@ fn touch() -> StoredTouch {
 }
 
 #[test]
-fn an_origin_stands_last_and_tells_its_rules() {
+fn an_origin_is_the_last_field_and_has_the_digest_of_its_rules() {
     let plain = touch().encode_to_vec();
     assert_eq!(split_origin(&plain), Ok(Split { face: &plain, rules: None, origin: &[] }));
     for rules in [0, 7, u32::MAX] {
@@ -154,7 +154,7 @@ fn every_cut_of_an_item_is_refused_or_misses_nothing() {
 }
 
 #[test]
-fn a_residents_extent_is_put_in_place_of_the_one_before_and_the_rest_stays() {
+fn replacing_the_extent_of_a_resident_keeps_the_rest() {
     let erasures = vec![Erasure { until_ms: 4, ..Erasure::default() }];
     let placement = Placement { unit: "u".into(), epoch: 3, ..Placement::default() };
     for extent in [None, Some(Extent { oldest_ms: -7, newest_ms: 1 << 40 })] {

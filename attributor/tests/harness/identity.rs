@@ -7,7 +7,7 @@ use tributary_proto::*;
 
 use super::{hash, identifier};
 
-/// What identity knows, and how it says it.
+/// The state of the identity stage in the harness, and the messages it sends.
 #[derive(Default)]
 pub struct Identity {
     pub placements: BTreeMap<String, Placement>,

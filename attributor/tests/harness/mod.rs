@@ -22,12 +22,12 @@ use tributary_runtime::topic::Topic;
 
 pub use identity::Identity;
 
-/// A row of the credit table with everything it says, less revision and reason.
+/// A row of the credit table with all its columns but revision and reason.
 pub type Row = CreditUpdate;
 /// (milestone, model, touch).
 pub type RowKey = (String, String, String);
 
-/// A store that holds nothing, and yet is to be told of every change.
+/// A store that holds nothing, and yet must receive every change.
 struct NewStore;
 
 impl Base for NewStore {
@@ -75,7 +75,7 @@ impl World {
         Self::resting(settings, partitions, seed, None)
     }
 
-    /// With units that rest after what costs more than this.
+    /// With units that are throttled after a cost above this.
     pub fn resting(settings: Settings, partitions: u32, seed: u64, rest_after: Option<u64>) -> Self {
         let mut plan = Plan::compile(&settings, &Kinds::default()).unwrap();
         plan.rest_after = rest_after.unwrap_or(plan.rest_after);
@@ -156,7 +156,7 @@ impl World {
         self.partitions.len() as u32
     }
 
-    /// Puts what identity has said since the last call on the lanes.
+    /// Puts the messages that identity has sent since the last call into the queues.
     pub fn take_identity(&mut self) {
         let count = self.count();
         for (sender, unit, body) in std::mem::take(&mut self.identity.said) {
@@ -244,7 +244,7 @@ impl World {
                     self.lanes.entry((false, from, to)).or_default().push_back((output.key, value));
                 }
                 Topic::Touchpoints => self.rows.extend(output.value.map(|row| TouchpointRow::decode(row.as_slice()).unwrap())),
-                // Whatever else it says is for others.
+                // Its other messages are for other stages.
                 _ => {}
             }
         }

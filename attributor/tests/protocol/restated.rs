@@ -68,7 +68,7 @@ fn a_late_touch_restates_the_deal() {
 }
 
 #[test]
-fn a_touch_that_affects_nothing_says_nothing() {
+fn a_touch_that_affects_nothing_publishes_nothing() {
     let (mut world, since) = deal(3);
     world.identity.touch("bert", touch("after", 11 * DAY_MS, "social"));
     world.identity.touch("bert", touch("long before", -600 * DAY_MS, "social"));
@@ -80,7 +80,7 @@ fn a_touch_that_affects_nothing_says_nothing() {
 }
 
 #[test]
-fn a_report_that_repeats_what_is_known_changes_no_credit_and_is_counted_in_the_milestones_row() {
+fn a_repeated_report_changes_no_credit_and_is_counted_in_the_milestones_row() {
     let (mut world, since) = deal(2);
     world.drain();
     let (journeys, rows) = (("tributary_journeys_computed_total", ""), ("tributary_milestone_rows_total", "said"));
@@ -207,7 +207,7 @@ fn value_by(world: &World, model: &str, column: Column) -> BTreeMap<String, i64>
 }
 
 #[test]
-fn what_a_milestone_shows_is_taken_back_before_it_changes() {
+fn the_columns_of_a_milestone_change_by_retraction_and_new_row() {
     let won = milestone("closed_won", "6", 10 * DAY_MS, 1_000);
     let currency = Milestone { currency: "USD".into(), ..won.clone() };
     let month = Milestone { time_ms: 40 * DAY_MS, ..won.clone() };
@@ -242,7 +242,7 @@ fn a_deal_that_moves_to_another_account_leaves_nothing_at_the_first() {
 }
 
 #[test]
-fn what_is_withdrawn_and_amended_at_once_is_taken_back_once_and_returns_with_its_new_face() {
+fn a_milestone_withdrawn_and_amended_at_once_is_retracted_once_and_returns_with_new_columns() {
     let (mut world, since) = deal(2);
     let amended = Milestone { currency: "USD".into(), ..milestone("closed_won", "6", 40 * DAY_MS, 7_000) };
     world.identity.milestone("anna", Milestone { withdrawn: true, ..amended.clone() });
@@ -277,7 +277,7 @@ fn a_milestone_of_no_value_moves_its_weights() {
 }
 
 #[test]
-fn a_unit_that_has_cost_much_rests_and_catches_up() {
+fn a_throttled_unit_catches_up() {
     let mut world = World::resting(Settings::default(), 1, 7, Some(0));
     world.identity.place("anna", UNIT, "p_anna", "", false);
     world.identity.touch("anna", touch("first", DAY_MS, "email"));

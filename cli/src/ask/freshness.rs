@@ -13,7 +13,7 @@ use super::{Newer, Origin, Read, States, count_newer, now_ms, stage_of};
 use crate::source;
 
 impl States {
-    /// How fresh that is which was read so far.
+    /// How current the data read so far is.
     pub fn freshness(&self, settings: &Settings) -> Freshness {
         match &self.origin {
             Origin::Log(log) => of_log(log),
@@ -30,7 +30,7 @@ impl States {
     }
 }
 
-/// Everything in an embedded log is of the moment at which it was opened.
+/// Everything in an embedded log is as of the moment when it was opened.
 fn of_log(log: &EmbeddedLog) -> Freshness {
     let now_ms = now_ms();
     let stage = |name: StageName| {
@@ -41,7 +41,7 @@ fn of_log(log: &EmbeddedLog) -> Freshness {
     together(StageName::ALL.map(stage).into())
 }
 
-/// How many records are newer, by input topic and partition.
+/// By input topic and partition, the number of newer records.
 type Counted = BTreeMap<(Topic, u32), Newer>;
 
 fn count(settings: &Settings, read: &[Read]) -> anyhow::Result<Counted> {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_current_says_nothing() {
+    fn a_current_answer_has_no_warning() {
         let counted = Counted::from([((Topic::Sdk, 0), Newer::NONE), ((Topic::IdentityInbox, 1), Newer::NONE)]);
         let fresh = of_kafka(&[read(("identity", 1), None, 5)], Ok(counted));
         assert!(fresh.current && fresh.newer_records == Some(0));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_counted_is_not_said_to_be_current() {
+    fn an_answer_whose_lag_is_unknown_is_not_called_current() {
         let up_to = Counted::from([((Topic::IdentityInbox, 1), Newer { records: 90_000, exact: false })]);
         let line = of_kafka(&[read(("identity", 1), None, 5)], Ok(up_to)).line().unwrap();
         assert!(line.contains("up to 90000 records"), "{line}");

@@ -29,42 +29,42 @@ use crate::state::{KEEPERS, stores};
 pub use newer::{Newer, count as count_newer};
 use survey::Survey;
 
-/// Memory for reading from the disk, bytes.
+/// Memory for reading from disk, bytes.
 const READ_CACHE_BYTES: usize = 32 << 20;
 
-/// A stage and a partition of it.
+/// A stage and one of its partitions.
 pub type PartitionOf = (&'static str, u32);
 
-/// Where the state of a partition is to be read.
+/// Where the state of a partition can be read.
 #[derive(Clone)]
 pub enum Place {
-    /// In the view of a process.
+    /// In a view of a running process.
     Process {
-        /// Its name.
+        /// The name of the process.
         instance: String,
         /// The view.
         view: Arc<RemoteView>,
-        /// The input offsets that the state stands for.
+        /// The input offsets that the state includes.
         inputs: Inputs,
-        /// When it was so, milliseconds since 1970-01-01 UTC.
+        /// As of when, milliseconds since 1970-01-01 UTC.
         as_of_ms: i64,
     },
-    /// On the disk of this machine, as it last got there.
+    /// On the disk of this machine, as last flushed.
     Disk {
         /// The folder.
         path: PathBuf,
         /// Why no process was asked.
         why: String,
     },
-    /// Nowhere that this machine can reach.
+    /// Nowhere within reach of this machine.
     Nowhere {
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
 
 impl Place {
-    /// Why it is nowhere.
+    /// The reason if it cannot be read; `None` if it can.
     pub fn absent(&self) -> Option<&str> {
         match self {
             Self::Nowhere { why } => Some(why),
@@ -73,19 +73,19 @@ impl Place {
     }
 }
 
-/// Where the states of all partitions are.
+/// Where the states of all partitions can be read.
 pub struct Places {
-    /// How many partitions the stages have.
+    /// The number of partitions of the stages.
     pub partitions: u32,
     /// By stage and partition.
     pub places: BTreeMap<PartitionOf, Place>,
-    /// Why the brokers could not be asked; empty if they could.
+    /// Why the brokers could not be asked; empty if they answered.
     pub brokers_failed: String,
 }
 
 impl Places {
-    /// Looks for the states of a pipeline on Kafka: running processes are asked to open a view of each stage, the attributor's first, so that
-    /// what identity has passed on is in the attributor's inbox behind the offsets that its view stands for, or in the view.
+    /// Finds the states of a pipeline on Kafka: asks running processes to open a view of each stage. The attributor's views come first: so
+    /// everything that identity has sent on is in these views, or in the attributor's inbox after their offsets.
     pub fn find(settings: &Settings) -> Self {
         let local: BTreeMap<PartitionOf, PathBuf> =
             stores(settings).into_iter().map(|store| ((store.stage, store.partition), store.path)).collect();
@@ -93,7 +93,7 @@ impl Places {
             Ok(survey) => (survey, String::new()),
             Err(why) => (Survey::default(), why),
         };
-        // A folder of a higher number says that the topics were made with more partitions than the settings have now.
+        // A folder with a higher number shows that the topics have more partitions than the settings say now.
         let found = local.keys().map(|(_, partition)| partition + 1).max().unwrap_or(0);
         let partitions = if survey.partitions > 0 { survey.partitions } else { found.max(settings.topics.partitions) };
         let mut places = survey.views;
@@ -113,7 +113,7 @@ impl Places {
         Self { partitions, places, brokers_failed }
     }
 
-    /// Whether nothing is at hand at all.
+    /// Whether no state can be read.
     pub fn are_nowhere(&self) -> bool {
         self.places.values().all(|place| place.absent().is_some())
     }
@@ -124,20 +124,20 @@ fn nowhere(settings: &Settings, stage: &str, partition: u32, why: &str) -> Strin
     format!("partition {partition} of {stage}: {why}; and its state is not on this machine ({} is not there)", folder.display())
 }
 
-/// A state that was read, and when it was so.
+/// A state that was read, and as of when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Read {
     of: PartitionOf,
-    /// The process that was asked; `None` for the disk.
+    /// The process that answered; `None` for the disk.
     instance: Option<String>,
     /// Why no process was asked.
     why: String,
     inputs: Inputs,
-    /// Milliseconds since 1970-01-01 UTC; `None` for a store that is empty.
+    /// Milliseconds since 1970-01-01 UTC; `None` for an empty store.
     as_of_ms: Option<i64>,
 }
 
-/// The states of all partitions; each is opened when it is first asked for.
+/// The states of all partitions, each opened when first needed.
 pub struct States {
     committed: Committed,
     origin: Origin,
@@ -158,10 +158,10 @@ impl Snapshot for States {
     }
 }
 
-/// Opens the states of the pipeline that the settings name.
+/// Opens the states of the pipeline in the settings.
 ///
 /// # Errors
-/// When there are none that this machine can reach.
+/// When no state is within reach of this machine.
 pub fn open(settings: &Settings) -> anyhow::Result<States> {
     if settings.kafka.is_embedded() {
         let log = open_log(settings)?;
@@ -173,7 +173,7 @@ pub fn open(settings: &Settings) -> anyhow::Result<States> {
             Some(Place::Nowhere { why }) => why,
             _ => "there are no partitions".to_owned(),
         };
-        anyhow::bail!("no state is at hand, in no running process and not in state.path: {why}");
+        anyhow::bail!("no state can be read, from no running process and not from state.path: {why}");
     }
     let Places { partitions, places, brokers_failed } = places;
     let read = Arc::new(Mutex::new(Vec::new()));
@@ -186,7 +186,7 @@ pub fn open(settings: &Settings) -> anyhow::Result<States> {
     Ok(States { committed: Committed::new(partitions, Box::new(open)), origin: Origin::Kafka { read, brokers_failed } })
 }
 
-/// Opens the embedded log of the settings for reading.
+/// Opens the embedded log in the settings for reading.
 ///
 /// # Errors
 /// When there is none.
@@ -226,7 +226,7 @@ fn open_place(of: PartitionOf, place: Option<&Place>, budget: &StoreBudget) -> R
     }
 }
 
-/// The stage of this name.
+/// The stage with this name.
 pub(crate) fn stage_of(name: &str) -> Option<StageName> {
     StageName::ALL.into_iter().find(|stage| stage.log().stage == name)
 }

@@ -10,34 +10,34 @@ use tributary_runtime::kafka::ConnectionErrors;
 
 use crate::source::{SourceError, WAIT};
 
-/// So many offsets are looked at one by one: marks that end transactions have offsets too, and are no records.
+/// Up to this many offsets are read one by one, to tell records from the markers that end transactions, which have offsets, too.
 const LOOKED_AT_MAX: i64 = 20_000;
-/// Longest time to look at them.
+/// Longest time for reading them.
 const LOOK: Duration = Duration::from_secs(10);
-/// How long a broker has for an answer.
+/// Timeout of a request to a broker.
 const ASK: Duration = Duration::from_secs(5);
 
 /// A number of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Newer {
-    /// How many.
+    /// The number.
     pub records: u64,
-    /// Whether it is exactly so many; else at most.
+    /// Whether it is exact; if not, it is an upper limit.
     pub exact: bool,
 }
 
 impl Newer {
-    /// None.
+    /// No records.
     pub const NONE: Self = Self { records: 0, exact: true };
 
-    /// Both together.
+    /// The sum of both.
     pub fn and(self, other: Self) -> Self {
         Self { records: self.records + other.records, exact: self.exact && other.exact }
     }
 }
 
-/// How many committed records each partition of the topic `name` holds from this offset on (`None`: from its beginning). The consumer is
-/// one that reads committed records.
+/// The number of committed records in each partition of the topic `name` from this offset on (`None`: from the beginning). The consumer
+/// must read committed records only.
 ///
 /// # Errors
 /// When the brokers do not answer.
@@ -65,7 +65,7 @@ pub fn count(
     Ok(counted)
 }
 
-/// Reads partitions up to these ends; of those that were read in time, the number of records.
+/// Reads partitions up to these ends; for those read in time, the number of records.
 fn records_up_to(
     consumer: &BaseConsumer<ConnectionErrors>,
     list: &TopicPartitionList,

@@ -15,38 +15,38 @@ use tributary_runtime::topic::Topic;
 use super::{PartitionOf, Place, now_ms};
 use crate::source;
 
-/// How long a broker has for an answer.
+/// Timeout of a request to a broker.
 const ASK: Duration = Duration::from_secs(5);
-/// A partition that changes hands is looked for again, so often, with a pause.
+/// How often, with a pause, a partition that is moving between processes is looked for again.
 const ATTEMPTS: usize = 5;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What was found out.
+/// The result.
 #[derive(Default)]
 pub(super) struct Survey {
-    /// How many partitions the stages have.
+    /// The number of partitions of the stages.
     pub partitions: u32,
-    /// What processes show.
+    /// The views of processes.
     pub views: BTreeMap<PartitionOf, Place>,
-    /// Why it is not shown, of every other partition.
+    /// For every other partition, why there is no view.
     pub reasons: BTreeMap<PartitionOf, String>,
 }
 
-/// What the processes say.
+/// The answers of the processes.
 #[derive(Default)]
 struct Answers {
     views: BTreeMap<PartitionOf, Place>,
-    /// Which process restores it.
+    /// By partition, the process that restores it.
     restoring: BTreeMap<PartitionOf, String>,
-    /// Why processes could not be asked, by name; of one that could, nothing.
+    /// By process, why it could not be asked; `None` if it answered.
     failed: BTreeMap<String, Option<String>>,
 }
 
 impl Survey {
-    /// Asks the brokers, and the processes that they name. `local` says what is on the disk of this machine.
+    /// Asks the brokers, and the processes they list. `local` says whether a partition's state is on the disk of this machine.
     ///
     /// # Errors
-    /// Why the brokers do not answer.
+    /// Why the brokers did not answer.
     pub fn of(settings: &Settings, local: &dyn Fn(PartitionOf) -> bool) -> Result<Self, String> {
         let asker = source::outsider(settings, "read_committed", "earliest").map_err(|error| error.to_string())?;
         let mut found = Self::default();
@@ -62,7 +62,7 @@ impl Survey {
     }
 }
 
-/// One look; also whether something is changing hands.
+/// One attempt; also returns whether partitions are moving between processes.
 fn look(
     asker: &BaseConsumer<ConnectionErrors>,
     settings: &Settings,
@@ -105,7 +105,7 @@ fn ask(processes: &[Process], settings: &Settings) -> Answers {
             let known = answers.failed.entry(process.instance.clone()).or_default();
             match answered {
                 Ok(()) => *known = None,
-                // One that has died and was started again is named twice for a while.
+                // A process that died and was started again is listed twice for a while.
                 Err(error) if !answers.views.values().any(|place| is_of(place, &process.instance)) => {
                     *known = Some(why(process, &error));
                 }
@@ -134,7 +134,7 @@ impl Answers {
         }
         let (view, as_of_ms) = (Arc::new(RemoteView::open(client, stage)?), now_ms());
         for (partition, inputs) in view.partitions() {
-            // Two may say that they hold it, of which one does not know yet that it has lost it: it is behind.
+            // Two processes may claim a partition, if one does not know yet that it has lost it. The one with older offsets is wrong.
             let newer = match self.views.get(&(stage, partition)) {
                 Some(Place::Process { inputs: known, .. }) => inputs.is_ahead_of(known),
                 _ => true,
@@ -147,25 +147,25 @@ impl Answers {
         Ok(())
     }
 
-    /// Why no process shows the partition; also whether it is worth waiting for.
+    /// Why no process has a view of the partition, and whether it is worth waiting.
     fn reason(&self, of: PartitionOf, owners: &Owners, local: bool) -> (String, bool) {
         if let Some(instance) = self.restoring.get(&of) {
             return (format!("the process {instance} is restoring it"), true);
         }
         let Some(instance) = owners.of.get(&of.1) else {
-            let why = if owners.settled { "no running process holds it" } else { "it is changing hands" };
+            let why = if owners.settled { "no running process holds it" } else { "it is moving between processes" };
             return (why.to_owned(), !owners.settled);
         };
         match self.failed.get(instance) {
             Some(Some(why)) => (format!("the process {instance} holds it and cannot be asked: {why}"), false),
             Some(None) => (format!("the process {instance} is taking it over or giving it up"), true),
-            // What has just been stopped is on its disk.
+            // The state of a process that has just stopped is on its disk.
             None => (format!("the process {instance} held it and has ended, or is only starting"), !local),
         }
     }
 }
 
-/// Why a process cannot be asked, and what can be done.
+/// Why a process cannot be asked, and what to do.
 fn why(process: &Process, error: &AskError) -> String {
     let local = process.address.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
     match error {

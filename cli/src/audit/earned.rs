@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_pipeline::credit_table::Row;
 
-/// The most channels that are told apart. Senders may name their own: those that have earned least are `other`.
+/// Most channels with a label of their own. Senders may name channels: those with the least credit become `other`.
 const CHANNELS_MAX: usize = 60;
 
-/// Whose credit: kind of milestone, model, channel, currency.
+/// Kind of milestone, model, channel, currency.
 type Key = (String, String, String, String);
 
 /// Sums of the latest rows.

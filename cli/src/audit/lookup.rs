@@ -13,19 +13,19 @@ use tributary_runtime::state::{ActorKey, Base, Committed, RocksStore, Snapshot, 
 
 use crate::ask::{PartitionOf, Place};
 
-/// Values asked for in one question.
+/// Values per request.
 const QUESTION: usize = 4_000;
-/// Memory for reading from the disk, bytes.
+/// Memory for reading from disk, bytes.
 const READ_CACHE_BYTES: usize = 32 << 20;
 
-/// A value of a stage.
+/// A value to be read of a stage.
 type Wanted = (&'static str, Read);
 
 #[derive(Default)]
 struct Fetched {
     have: HashMap<Wanted, Vec<Row>>,
     wanted: HashSet<Wanted>,
-    /// Whether something was wanted since this was last looked at.
+    /// Whether a value was missing since the last check.
     missed: bool,
 }
 
@@ -39,12 +39,12 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// Over states at hand.
+    /// For states on this machine.
     pub fn near(snapshot: Committed) -> Self {
         Self { snapshot, shared: Shared::default(), views: BTreeMap::new() }
     }
 
-    /// Over states wherever they are.
+    /// For states in any reachable process.
     pub fn far(partitions: u32, places: &BTreeMap<PartitionOf, Place>) -> Self {
         let shared = Shared::default();
         let view = |(of, place): (&PartitionOf, &Place)| match place {
@@ -67,7 +67,7 @@ impl Lookup {
         Self { snapshot: Committed::new(partitions, Box::new(open)), shared, views }
     }
 
-    /// Looks up each of many things.
+    /// Looks up each of many values.
     ///
     /// # Errors
     /// When a state cannot be read.
@@ -113,7 +113,7 @@ impl Lookup {
     }
 }
 
-/// A partition of which some values were fetched.
+/// A partition with the values fetched so far.
 struct FetchedBase {
     of: PartitionOf,
     fetched: Shared,
@@ -144,7 +144,7 @@ impl Base for FetchedBase {
     }
 }
 
-/// A panic of another holder leaves nothing half-done here.
+/// A panic while the lock was held cannot leave inconsistent data here.
 fn lock(shared: &Shared) -> MutexGuard<'_, Fetched> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

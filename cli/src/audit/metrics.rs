@@ -19,16 +19,16 @@ use tributary_runtime::topic::Topic;
 
 use super::{Account, Credits, Records};
 
-/// Writes what an audit has found at `now_ms`, milliseconds since 1970-01-01 UTC. A reader never finds half a file.
+/// Writes the result of an audit at `now_ms`, milliseconds since 1970-01-01 UTC. Replaces the file atomically.
 ///
 /// # Errors
-/// When the file, or its draft beside it, cannot be written.
+/// When the file, or its temporary file, cannot be written.
 pub fn write_metrics(file: &Path, records: Option<&Records>, credits: &Credits, now_ms: i64) -> io::Result<()> {
     let mut draft = file.as_os_str().to_owned();
-    // The collector reads all that ends in `.prom`.
+    // The temporary name: the textfile collector reads only files that end in `.prom`.
     draft.push(".new");
     fs::write(&draft, render(records, credits, now_ms))?;
-    // Counts alone, for a collector that may be another user.
+    // It contains only counts, and the textfile collector may run as another user.
     fs::set_permissions(&draft, Permissions::from_mode(0o644))?;
     fs::rename(&draft, file)
 }

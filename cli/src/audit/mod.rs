@@ -33,27 +33,27 @@ pub use metrics::write_metrics;
 pub use records::{Account, Place, Records, records};
 pub use verdict::Verdict;
 
-/// What the credit updates say.
+/// The audit of the credit updates.
 #[derive(Debug, Serialize)]
 pub struct Credits {
     /// Updates.
     pub updates: u64,
-    /// Milestones they are of.
+    /// Milestones with updates.
     pub milestones: usize,
     /// Rows that have credit.
     pub rows: usize,
-    /// What does not add up.
+    /// Violations of "credit adds up".
     pub imbalances: Vec<Imbalance>,
-    /// What channels have earned, for the metrics.
+    /// Credit by channel, for the metrics.
     #[serde(skip)]
     pub earned: Earned,
 }
 
-/// Reads all credit updates and checks that they add up: of every milestone and model the revisions follow one another, the deltas sum to
-/// the latest rows whatever they are grouped by, the weights to 1, and the values to the same under every model.
+/// Reads all credit updates and checks that they add up: for every milestone and model, revisions are consecutive, deltas sum to the latest
+/// rows by any column, weights sum to 1, and values to the same under every model.
 ///
 /// # Errors
-/// When the topic cannot be read or holds something else.
+/// When the topic cannot be read or contains something else.
 pub fn credits(settings: &Settings) -> anyhow::Result<Credits> {
     let mut table = CreditTable::default();
     let mut progress = Progress::new("credits", None);

@@ -27,54 +27,55 @@ use crate::source::{self, EmbeddedReader, Found, Next, TopicReader, WAIT};
 
 /// Events that are looked up together.
 const TOGETHER: usize = 5_000;
-/// Memory for reading how far stores have come, bytes.
+/// Memory for reading the offsets of stores, bytes.
 const READ_CACHE_BYTES: usize = 1 << 20;
-/// The most places that are listed.
+/// Most records that are listed.
 const PLACES_MAX: usize = 100;
 
-/// The account of one partition of a raw topic. All but the first three count what records hold: events, and what was refused.
+/// What became of the records in one partition of a raw topic. All numbers but the first three count events and refusals, of which a record
+/// can have several.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Account {
-    /// Records that are there.
+    /// Records that still exist.
     pub records: u64,
-    /// Records that the embedded log has dropped because they were read and old (`topics.raw_retention_days`).
+    /// Records that the embedded log has dropped because they were processed and old (`topics.raw_retention_days`).
     pub expired: u64,
-    /// Records that the embedded log has dropped because they named somebody who was erased: of the erased ones, each counted as one.
+    /// Records that the embedded log has dropped because they named an erased identifier. Each counts as one in `erased`.
     pub forgotten: u64,
-    /// What they hold: the sum of all that follow.
+    /// The content of all records: the sum of the following numbers.
     pub produced: u64,
-    /// Events that are in the state, and records of spend that are in their topic.
+    /// Events in the state, and records of spend in their topic.
     pub applied: u64,
-    /// Events that had come before, to the byte.
+    /// Exact copies of earlier events.
     pub duplicate: u64,
-    /// What was refused, and is in the dead letters.
+    /// Refusals that are in the dead letters.
     pub dead: u64,
-    /// Events that an erasure has made void, and records that were dropped because of one.
+    /// Events that an erasure has voided, and records dropped because of one.
     pub erased: u64,
-    /// Touches that are not in the state, because they are too old to matter (`attribution.horizon_days`).
+    /// Touches that are not in the state because they are too old to matter (`attribution.horizon_days`).
     pub dropped: u64,
-    /// Events that the states have not seen yet: they are on their way, in the inboxes.
+    /// Events that are still in the inboxes, after the offsets of the states.
     pub newer: u64,
-    /// What has not been read yet.
+    /// Content of records that ingest has not read yet.
     pub waiting: u64,
-    /// Events that are not in the state, and refusals that are not in the dead letters.
+    /// Events missing in the state, and refusals missing in the dead letters.
     pub missing: u64,
-    /// Dead letters that are there twice, or should not be there.
+    /// Dead letters that exist twice, or should not exist.
     pub surplus: u64,
 }
 
 impl Account {
-    /// Whether nothing is missing, and nothing is there that should not be.
+    /// Whether nothing is missing or surplus.
     pub fn is_balanced(&self) -> bool {
         self.missing == 0 && self.surplus == 0 && self.sums()
     }
 
-    /// Whether something became of everything that was produced.
+    /// Whether the numbers add up to what was produced.
     pub fn sums(&self) -> bool {
         self.produced + self.surplus == self.outcomes().iter().map(|(_, count)| count).sum::<u64>()
     }
 
-    /// What became of what was produced.
+    /// The numbers that make up what was produced, by name.
     pub fn outcomes(&self) -> [(&'static str, u64); 9] {
         let Self { applied, duplicate, dead, erased, dropped, newer, waiting, missing, surplus, .. } = *self;
         [
@@ -91,7 +92,7 @@ impl Account {
     }
 }
 
-/// A record.
+/// The position of a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
     /// Its topic.
@@ -102,31 +103,31 @@ pub struct Place {
     pub offset: u64,
 }
 
-/// The accounts of all partitions of raw topics.
+/// The numbers for all partitions of raw topics.
 #[derive(Debug, Default)]
 pub struct Records {
     /// By topic and partition.
     pub accounts: BTreeMap<(Topic, u32), Account>,
-    /// Records of which something is missing or surplus; the first of them.
+    /// The first records with something missing or surplus.
     pub wrong: Vec<Place>,
 }
 
 impl Records {
     fn note(&mut self, (topic, partition, offset): (Topic, u32, u64)) {
         let place = Place { topic: topic.name(), partition, offset };
-        // Several events of a record come one after the other.
+        // Events of one record are consecutive.
         if self.wrong.len() < 2 * PLACES_MAX && self.wrong.last() != Some(&place) {
             self.wrong.push(place);
         }
     }
 }
 
-/// By raw topic, partition and offset: the positions of what was refused in the record.
+/// By raw topic, partition and offset, the positions of refused events in the record.
 type Refused = BTreeMap<(Topic, u32, u64), Vec<u32>>;
 
-/// The states, and what is behind them.
+/// The states, and the records after their offsets.
 struct Seen {
-    /// Of the ingest stage.
+    /// The offsets of the ingest stage.
     committed: BTreeMap<(Topic, u32), u64>,
     lookup: Lookup,
     tail: Tail,
@@ -135,7 +136,7 @@ struct Seen {
 impl Seen {
     fn of(settings: &Settings) -> anyhow::Result<Self> {
         if settings.kafka.is_embedded() {
-            // All of it is of one moment.
+            // All of it is as of one moment.
             let log = ask::open_log(settings)?;
             let committed = source::committed_of_log(&log, &StageName::Ingest.log())?;
             return Ok(Self { committed, tail: Tail::of_log(&log)?, lookup: Lookup::near(log.states()) });
@@ -152,11 +153,11 @@ impl Seen {
     }
 }
 
-/// From where on records are behind the states; what is not at hand is told.
+/// The offsets from which records are newer than the states. States that cannot be read are an error.
 fn behind(places: &BTreeMap<ask::PartitionOf, ask::Place>) -> anyhow::Result<Behind> {
     let absent: Vec<&str> = places.values().filter_map(ask::Place::absent).collect();
     if !absent.is_empty() {
-        anyhow::bail!("{} of {} states are not at hand:\n  {}", absent.len(), places.len(), absent.join("\n  "));
+        anyhow::bail!("{} of {} states cannot be read:\n  {}", absent.len(), places.len(), absent.join("\n  "));
     }
     let budget = StoreBudget::new(READ_CACHE_BYTES);
     let mut behind = Behind::new();
@@ -179,12 +180,12 @@ struct Pending {
     place: (Topic, u32, u64),
 }
 
-/// What the states hold of an event.
+/// What the states contain of an event.
 enum Outcome {
     Applied,
     Erased,
     Dropped,
-    /// Nothing; of a touch that identity knows, the identifier that brought it.
+    /// Nothing. For a touch that identity has stored, the identifier that brought it.
     Absent(Option<[u8; 16]>),
 }
 
@@ -192,7 +193,7 @@ struct Auditor<'a> {
     pipeline: &'a Pipeline,
     states: Seen,
     refused: Refused,
-    /// Hashes of the keys of the spend topic.
+    /// Hashes of the keys in the spend topic.
     spends: HashSet<Hash128>,
     seen: HashSet<Hash128>,
     pending: Vec<Pending>,
@@ -200,10 +201,10 @@ struct Auditor<'a> {
     decoded: Decoded,
 }
 
-/// Reads all raw records, and looks for what became of each.
+/// Reads all raw records, and looks up what became of each.
 ///
 /// # Errors
-/// When a topic or a state cannot be read, or a state is not at hand.
+/// When a topic or a state cannot be read.
 pub fn records(settings: &Settings, pipeline: &Pipeline) -> anyhow::Result<Records> {
     let mut auditor = Auditor {
         pipeline,
@@ -223,7 +224,7 @@ pub fn records(settings: &Settings, pipeline: &Pipeline) -> anyhow::Result<Recor
             if auditor.pending.len() >= TOGETHER { auditor.look_up() } else { Ok(()) }
         };
         if settings.kafka.is_embedded() {
-            // What was dropped is counted as of the moment at which the records are read.
+            // The numbers of dropped records must be as of the moment when the records are read.
             let log = ask::open_log(settings)?;
             let mut reader = EmbeddedReader::new(log.clone(), topic, true);
             while let Next::Record(found) = reader.next(WAIT)? {
@@ -240,7 +241,7 @@ pub fn records(settings: &Settings, pipeline: &Pipeline) -> anyhow::Result<Recor
     Ok(auditor.found)
 }
 
-/// What ingest has refused, by the dead letters; on the embedded log also by those that were dropped.
+/// The refusals of ingest, from the dead letters; on the embedded log also from those that were dropped.
 fn refused(settings: &Settings) -> anyhow::Result<Refused> {
     let mut refused = Refused::new();
     if settings.kafka.is_embedded() {
@@ -258,7 +259,7 @@ fn refused(settings: &Settings) -> anyhow::Result<Refused> {
     Ok(refused)
 }
 
-/// What is in the spend topic.
+/// The content of the spend topic.
 fn spends(settings: &Settings) -> anyhow::Result<HashSet<Hash128>> {
     let mut spends = HashSet::new();
     source::each(settings, Topic::Spend, &mut |found| {
@@ -269,7 +270,7 @@ fn spends(settings: &Settings) -> anyhow::Result<HashSet<Hash128>> {
 }
 
 impl Auditor<'_> {
-    /// Records of an embedded log have consecutive offsets: one that is not there was dropped, or it is missing.
+    /// Offsets in an embedded log are consecutive: a missing one was dropped or lost.
     fn gone(&mut self, log: &EmbeddedLog, topic: Topic) -> anyhow::Result<()> {
         for partition in 0..log.partitions() {
             let end = log.end(topic, partition);
@@ -343,7 +344,7 @@ impl Auditor<'_> {
         account.surplus += letters.len() as u64;
     }
 
-    /// A later record with the same id overwrites a record of spend: that it was there can be told, not which one.
+    /// A later record with the same id replaces a record of spend, so it can only be checked that the id exists.
     fn spend(&mut self, spend: &Spend, account: &mut Account) {
         account.produced += 1;
         let count = if !self.seen.insert(Hash128::of(&spend.encode_to_vec())) {
@@ -356,7 +357,7 @@ impl Auditor<'_> {
         *count += 1;
     }
 
-    /// Looks up what is pending.
+    /// Looks up the pending events.
     fn look_up(&mut self) -> anyhow::Result<()> {
         let pending = std::mem::take(&mut self.pending);
         let plan = self.pipeline.plan();

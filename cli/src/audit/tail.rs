@@ -21,12 +21,12 @@ use tributary_runtime::topic::Topic;
 use crate::source::{METADATA_TIMEOUT, WAIT, outsider};
 use crate::state::KEEPERS;
 
-/// How long a transaction may hide what is behind it.
+/// How long an open transaction may hold up reading.
 const OPEN_MAX: Duration = Duration::from_secs(60);
-/// Without a record or an end for so long the brokers do not answer.
+/// Without a record or an end for this long, the brokers count as away.
 const SILENT_MAX: Duration = Duration::from_secs(60);
 
-/// By inbox and partition: the offset from which on records are behind the state; `None` where it has read nothing.
+/// By inbox and partition, the offset from which records are newer than the state; `None` if it has read nothing.
 pub type Behind = BTreeMap<(Topic, u32), Option<u64>>;
 
 /// See the module.
@@ -34,11 +34,11 @@ pub type Behind = BTreeMap<(Topic, u32), Option<u64>>;
 pub struct Tail {
     /// Hashes of events.
     events: HashSet<Hash128>,
-    /// Hashes of identifiers that an erasure is on its way to.
+    /// Hashes of identifiers with an erasure in the inboxes.
     erased: HashSet<Hash128>,
-    /// Hashes of identifiers that something of is on its way.
+    /// Hashes of identifiers with other messages in the inboxes.
     moving: HashSet<[u8; 16]>,
-    /// Whether what identity's state says of units may be older than the states of the attributor.
+    /// Whether identity's state may be older than the states of the attributor.
     units_are_old: bool,
 }
 
@@ -59,11 +59,11 @@ impl Tail {
         Ok(tail)
     }
 
-    /// Reads the inboxes on Kafka to where they end now, once all transactions that are under way now have ended. `disk` are the
-    /// partitions of identity that were read from a disk: each partition got there at its own time.
+    /// Reads the inboxes on Kafka up to their current ends, after all transactions now open have ended. `disk` are the partitions of
+    /// identity that were read from disk, each as of its own time.
     ///
     /// # Errors
-    /// When they cannot be read, do not reach back so far, or a transaction does not end.
+    /// When they cannot be read, have lost records that are needed, or a transaction does not end.
     pub fn of_kafka(settings: &Settings, behind: &Behind, disk: &BTreeSet<u32>) -> anyhow::Result<Self> {
         let mut tail = Self::default();
         for stage in KEEPERS.map(StageName::log) {
@@ -76,7 +76,7 @@ impl Tail {
         Ok(tail)
     }
 
-    /// Returns the partitions of which there was something to read.
+    /// Returns the partitions that had records.
     fn read(&mut self, settings: &Settings, topic: Topic, from: &BTreeMap<u32, Option<u64>>) -> anyhow::Result<BTreeSet<u32>> {
         let mut read = BTreeSet::new();
         let name = settings.topics.name(topic);
@@ -89,15 +89,15 @@ impl Tail {
             let next = next.map_or(Ok(first), i64::try_from)?;
             if next < first {
                 bail!(
-                    "the state of partition {partition} stands for the records of {name} before offset {next}, and the topic begins at \
-                     {first}: what is between them cannot be told from what is missing; ask the process that holds it, or start it"
+                    "the state of partition {partition} includes the records of {name} before offset {next}, and the topic begins at \
+                     {first}: records between them cannot be distinguished from missing ones; ask the process that holds it, or start it"
                 );
             }
             let begun = Instant::now();
             while committed.fetch_watermarks(&name, at, METADATA_TIMEOUT).with_context(|| name.clone())?.1 < end {
                 if begun.elapsed() > OPEN_MAX {
                     bail!(
-                        "a transaction in {name}/{partition} does not end: what it hides cannot be told from what is missing"
+                        "a transaction in {name}/{partition} does not end: records that it hides cannot be distinguished from missing ones"
                     );
                 }
                 std::thread::sleep(Duration::from_millis(20));
@@ -147,7 +147,7 @@ impl Tail {
         Ok(())
     }
 
-    /// Whether an event that is not in the states may be on its way to them; of a touch, what it was brought by.
+    /// Whether an event that is not in the states may still be in the inboxes; `by` is the identifier that brought a touch.
     pub fn may_hold(&self, event: &Event, by: Option<&[u8; 16]>) -> bool {
         let erasure = matches!(event.body, Some(Said::Erase(_)));
         self.events.contains(&hash(event))
@@ -156,7 +156,7 @@ impl Tail {
     }
 }
 
-/// What tells an event from others.
+/// Identifies an event.
 pub fn hash(event: &Event) -> Hash128 {
     Hash128::of(&event.encode_to_vec())
 }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_its_way_is_known_again_and_nothing_else_is() {
+    fn records_in_flight_are_recognised_and_no_others() {
         let (touch, erase) = (event("1", Said::Touch(Touch::default())), event("2", Said::Erase(Erase::default())));
         let mut tail = Tail::default();
         let by = [7; 16];

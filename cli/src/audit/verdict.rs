@@ -4,21 +4,21 @@ use serde::Serialize;
 
 use super::{Account, Credits, Records};
 
-/// Whether everything adds up.
+/// The result of an audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// Whether nothing is missing, surplus, or does not add up.
+    /// Whether nothing is missing or surplus, and the credit adds up.
     pub adds_up: bool,
-    /// Events that the states have not seen yet.
+    /// Events that are newer than the states.
     pub newer: u64,
-    /// Records that ingest has still to read.
+    /// Records that ingest has not read yet.
     pub waiting: u64,
-    /// The same in a sentence.
+    /// The result as a sentence.
     pub text: String,
 }
 
 impl Verdict {
-    /// Of all that was looked at; without `records` of the credit only.
+    /// The result of everything that was checked; without `records`, only of the credit.
     pub fn of(records: Option<&Records>, credits: &Credits) -> Self {
         let sum = |part: fn(&Account) -> u64| records.map_or(0, |records| records.accounts.values().map(part).sum());
         let (newer, waiting) = (sum(|account| account.newer), sum(|account| account.waiting));

@@ -17,9 +17,9 @@ use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
 Counts from the records themselves, not from counters: it reads all raw records, dead letters, credit updates and states. The service may
-be running: on Kafka its processes are asked for their states (admin.listen); if none runs, the disk of this machine is read. Events on
-their way to the states count as newer, records that ingest has not read yet as waiting: neither is missing. The last line is the
-verdict. Exit code 1: something is missing, surplus, or does not add up, or a state is not available.
+be running: on Kafka its processes are asked for their states (admin.listen); if none runs, the disk of this machine is read. Events that
+are still in the inboxes count as newer, and records that ingest has not read yet as waiting: neither is missing. The last line is the
+result. Exit code 1: something is missing, surplus, or does not add up, or a state cannot be read.
 
 Example:
   tributary audit --config tributary.toml --metrics /var/lib/node_exporter/tributary.prom";
@@ -28,10 +28,10 @@ Example:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct AuditArgs {
-    /// Check the credit only: needs neither the raw records nor the state
+    /// Check only the credit: needs neither the raw records nor the state
     #[arg(long)]
     credits: bool,
-    /// Also write what was found as Prometheus metrics, for the textfile collector of the node exporter
+    /// Also write the result as Prometheus metrics, for the textfile collector of the node exporter
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
 }
@@ -79,7 +79,7 @@ fn print_json(records: Option<&Records>, credits: &Credits, verdict: &Verdict) -
 
 fn print_records(records: &Records) -> anyhow::Result<()> {
     let outcomes = Account::default().outcomes().map(|(outcome, _)| outcome);
-    // Only the embedded log knows how many it has dropped.
+    // Only the embedded log counts the records it has dropped.
     let gone = records.accounts.values().any(|account| account.expired + account.forgotten > 0);
     let dropped: &[&str] = if gone { &["expired", "forgotten"] } else { &[] };
     let mut rows = table(&[&["topic", "partition", "records"][..], dropped, &["produced"], &outcomes].concat());

@@ -27,11 +27,12 @@ use crate::visible::Visible;
 use crate::{descriptors, logging, stdout, table};
 
 const AFTER_HELP: &str = "\
-Checks the configuration first (exit code 2 when it is at fault), then whether brokers answer, topics are as they should be, the
-state folder can be written, the limit of open files suffices and the addresses can be listened on (exit code 1). Resources in use by a
-running service with the same configuration are fine; for a running service it also shows the CRM stages that no rule names. For new
+Checks the configuration first (exit code 2 if it is invalid), then whether brokers answer, topics are as they should be, the state
+folder can be written to, the limit of open files suffices and the addresses can be listened on (exit code 1). Resources in use by a
+running service with the same configuration are fine; for a running service it also shows the CRM stages without a rule. For new
 settings it shows what they would recompute: new, changed and removed models, the number of units and milestones, and the settings that
-differ from the current ones. It also shows whether they would be refused, as former settings or because they look too far back.
+differ from the current ones. It also shows whether they would be refused, as former settings or because they need older touches
+than those stored.
 
 Example, and what a changed configuration would do before it is started:
   tributary check --config tributary.toml
@@ -46,13 +47,13 @@ pub struct CheckArgs {
     timeout: u32,
 }
 
-/// A thing that was checked.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Checked {
     what: &'static str,
     ok: bool,
     detail: String,
-    /// What would be computed anew.
+    /// The check of the settings against those in force.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     plan: Option<plans::Verdict>,
 }
@@ -67,7 +68,7 @@ impl Checked {
 /// Runs `check`.
 ///
 /// # Errors
-/// When the configuration is at fault, or something is not well.
+/// When the configuration is invalid, or a check has failed.
 pub fn run(args: &CheckArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
@@ -93,13 +94,13 @@ pub fn run(args: &CheckArgs, global: &Global) -> anyhow::Result<()> {
     verdict(checked.iter().all(|checked| checked.ok), print(&checked, global).map_err(Into::into))
 }
 
-/// Who listens on the addresses of the settings.
+/// What listens on the addresses in the settings.
 struct Ports {
     metrics: Port,
     probes: Option<Port>,
     /// `None` on the embedded log, which needs no such listener.
     admin: Option<Port>,
-    /// `None` where nobody may send: a service without a collector needs no address.
+    /// `None` without write keys and webhooks: then no collector runs.
     collector: Option<Port>,
 }
 
@@ -141,7 +142,7 @@ impl Ports {
     }
 }
 
-/// Which rates there are to the reporting currency, and whether the running service misses any; `None` where there is no such currency.
+/// The known rates to the reporting currency, and whether the running service misses any; `None` without a reporting currency.
 fn check_currency(settings: &Settings, metrics: Option<&str>) -> Option<Result<String, String>> {
     let pipeline = Pipeline::compile(settings).ok()?;
     let rates = pipeline.plan().rates.as_ref()?;
@@ -149,7 +150,7 @@ fn check_currency(settings: &Settings, metrics: Option<&str>) -> Option<Result<S
     let name = tributary_attributor::metrics::RATES_MISSING.name;
     let lines = metrics.into_iter().flat_map(str::lines).filter(|line| line.starts_with(name));
     let missed: f64 = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
-    let told = format!("all credit is told in {} too; rates: {}", rates.reporting(), known.join(", "));
+    let told = format!("all credit is also in {}; rates: {}", rates.reporting(), known.join(", "));
     if missed > 0.0 {
         return Some(Err(format!(
             "{told}; {missed} times a milestone had no rate of its day: add it to {}",
@@ -159,11 +160,11 @@ fn check_currency(settings: &Settings, metrics: Option<&str>) -> Option<Result<S
     Some(Ok(told))
 }
 
-/// Whether the embedded log can be opened: nobody else has it, and it was made with these settings.
+/// Checks that the embedded log can be opened: no other process has it, and it has this number of partitions.
 fn check_log(settings: &Settings, running: bool) -> Result<String, String> {
     let path = settings.state.folder_of_log();
     if !EmbeddedLog::is_in(&path) {
-        return Ok("embedded: kafka.brokers is empty; it will be made".to_owned());
+        return Ok("embedded: kafka.brokers is empty; it will be created".to_owned());
     }
     let held = EmbeddedLog::is_held(&path).map_err(|error| format!("{} cannot be looked at: {error}", path.display()))?;
     if held && !running {
@@ -174,7 +175,7 @@ fn check_log(settings: &Settings, running: bool) -> Result<String, String> {
     if found != wanted {
         return Err(EmbeddedError::Partitions { path, found, wanted }.to_string());
     }
-    let whose = if held { "in use by this service, which is running" } else { "there, and nobody uses it" };
+    let whose = if held { "in use by this service, which is running" } else { "present, not in use" };
     Ok(format!("embedded: {whose}"))
 }
 
@@ -212,7 +213,7 @@ fn check_topics(planned: Result<Vec<PlannedTopic>, AdminError>) -> Result<String
     Ok(format!("all {} there{note}", planned.len()))
 }
 
-/// Whether the folder, or the nearest one above it that exists, can be written.
+/// Checks that the folder, or the nearest existing one above it, can be written to.
 fn check_folder(folder: &Path) -> Result<String, String> {
     let existing = folder.ancestors().find(|path| path.is_dir()).unwrap_or_else(|| Path::new("."));
     let probe = existing.join(format!(".tributary-check-{}", std::process::id()));
@@ -235,7 +236,7 @@ fn print(checked: &[Checked], global: &Global) -> io::Result<()> {
     if global.json {
         return table::print_json(&checked);
     }
-    // The colours are ours.
+    // The colours come from this program.
     let mut out = Visible::styled(stdout::out());
     let coloured = stdout::is_terminal();
     for Checked { what, ok, detail, .. } in checked {

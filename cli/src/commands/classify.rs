@@ -10,10 +10,10 @@ use crate::stdout::outln;
 use crate::table;
 
 const AFTER_HELP: &str = "\
-Shows the campaign parameters and click ids that the URL has, what follows from them and the referrer, and the rule that gives the
-channel: what ingest does to a landing hit that says nothing else.
+Shows the campaign parameters and click ids in the URL, the source and medium that follow from them and the referrer, and the rule that
+gives the channel: the same as ingest does with a landing hit without further fields.
 
-With --list: all rules, click ids and sites that are known, built in and your own, in their order.
+With --list: all rules, click ids and sites, built-in and your own, in order of precedence.
 
 Example:
   tributary classify --list
@@ -29,7 +29,7 @@ pub struct ClassifyArgs {
     /// The page that led to it
     #[arg(default_value = "")]
     referrer: String,
-    /// Shows what is known of channels
+    /// List all channel rules, sites and click ids
     #[arg(long, conflicts_with_all = ["url", "referrer"])]
     list: bool,
 }
@@ -37,7 +37,7 @@ pub struct ClassifyArgs {
 /// Runs `classify`.
 ///
 /// # Errors
-/// When the configuration is at fault, or the URL breaks a limit.
+/// When the configuration is invalid, or the URL exceeds a limit.
 pub fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     let decoder = Decoder::new(&settings.ingest, &settings.kinds.kinds())?;

@@ -21,8 +21,8 @@ const AFTER_HELP: &str = "\
 Endpoints, on collector.listen:
   POST /v1/{track,identify,page,screen,group,alias,batch,import}   messages of the Segment specification; write key as basic auth
   POST /utm, GET /utm.gif                                          landing hits: native touch records, or a pixel
-  POST /webhooks/NAME                                              pushes of [collector.webhooks.NAME], once their signature is checked
-A request is answered once the log has it; 429 and 503 come with Retry-After. SIGINT and SIGTERM finish open requests; SIGHUP reloads
+  POST /webhooks/NAME                                              pushes of [collector.webhooks.NAME], if their signature is valid
+A request is answered after the log has stored it; 429 and 503 come with Retry-After. SIGINT and SIGTERM finish open requests; SIGHUP reloads
 the configuration, as with `tributary run`. The embedded log belongs to one process: there, use `tributary run --collect`.
 
 Example:

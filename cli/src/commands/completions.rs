@@ -24,7 +24,7 @@ pub struct CompletionsArgs {
 /// # Errors
 /// When standard output cannot be written.
 pub fn run(args: &CompletionsArgs, global: &Global, mut program: Command) -> anyhow::Result<()> {
-    // It is made whole first: the generator panics where a reader goes away.
+    // Made completely first: the generator panics if its reader disconnects.
     let mut script = Vec::new();
     generate(args.shell, &mut program, "tributary", &mut script);
     if global.json {
@@ -42,7 +42,7 @@ mod tests {
     use crate::args::Cli;
 
     #[test]
-    fn every_shell_learns_every_command() {
+    fn every_shell_completes_every_command() {
         for shell in Shell::value_variants() {
             let mut script = Vec::new();
             generate(*shell, &mut Cli::command(), "tributary", &mut script);

@@ -25,7 +25,7 @@ use crate::{logging, sink, stdout, table};
 const AFTER_HELP: &str = "\
 On the embedded log `retry` needs the service to be stopped; `list` and `show` do not.
 
-Example: list the reasons, show one letter completely, and retry all letters with one reason after its cause was repaired:
+Example: list the reasons, show one dead letter completely, and retry all with one reason after its cause was repaired:
   tributary dead-letters list
   tributary dead-letters show 0:17
   tributary dead-letters retry --reason milestone_unknown";
@@ -40,47 +40,47 @@ pub struct DeadLettersArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show the letters, without their payload
+    /// List the dead letters, without their payloads
     #[command(after_help = "Example:\n  tributary dead-letters list --topic webhook --json")]
     List {
         #[command(flatten)]
         filter: Filter,
-        /// Show those that were sent again, too
+        /// Also list those that were sent again
         #[arg(long)]
         all: bool,
-        /// Show at most this many
+        /// List at most this many
         #[arg(long, value_name = "N", default_value_t = 50)]
         max: usize,
     },
-    /// Show a letter with its payload, which may hold personal data
+    /// Show a dead letter with its payload, which may contain personal data
     #[command(after_help = "Example:\n  tributary dead-letters show 0:17 --json")]
     Show {
-        /// Its place, as `list` shows it
+        /// Its position, as in `list`
         #[arg(value_name = "PARTITION:OFFSET")]
         place: Place,
     },
-    /// Resume a stopped partition: accept refusals among the records that it holds now
+    /// Resume a stopped partition: accept refusals among its current records
     #[command(after_help = "\
-Refused records go to the dead letters as usual, and no longer stop the partition, up to the last record that is there now. Run it on any
+Refused records go to the dead letters as usual, and no longer stop the partition, up to its current last record. Run it on any
 machine while the service runs (on the embedded log: on its machine). It also applies to processes that are started later.
 
 Example: an upload to the topic offline was junk, and partition 0 has stopped:
   tributary dead-letters accept offline/0")]
     Accept {
-        /// The partition of an input, as /readyz names it: offline/0
+        /// The partition of an input, as in /readyz: offline/0
         #[arg(value_name = "TOPIC/PARTITION")]
         input: accept::Input,
     },
-    /// Send the refused records to their topics again, each as it was received
+    /// Send refused records to their topics again, each unchanged
     #[command(after_help = "\
-Skips letters that were already sent again, and records that were refused too often, so that no record is retried forever. A record that
-was already processed has no further effect.
+Skips records that were already sent again or refused too often, so that no record is retried forever. A record that was already
+processed has no further effect.
 
 Example: look first, then send:
   tributary dead-letters retry --topic sdk --dry-run
   tributary dead-letters retry --topic sdk")]
     Retry {
-        /// These letters only
+        /// Only these dead letters
         #[arg(value_name = "PARTITION:OFFSET")]
         places: Vec<Place>,
         #[command(flatten)]
@@ -88,7 +88,7 @@ Example: look first, then send:
         /// Skip records that were refused this often
         #[arg(long, value_name = "TIMES", default_value_t = 3)]
         max_refusals: usize,
-        /// Say what would be sent, and send nothing
+        /// Show what would be sent, and send nothing
         #[arg(long)]
         dry_run: bool,
     },
@@ -96,10 +96,10 @@ Example: look first, then send:
 
 #[derive(Debug, Default, Args)]
 struct Filter {
-    /// Letters with this reason
+    /// Only those with this reason
     #[arg(long, value_name = "REASON")]
     reason: Option<String>,
-    /// Letters about records of this topic: sdk, utm, webhook, offline, or an inbox
+    /// Only those about records of this topic: sdk, utm, webhook, offline, or an inbox
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
 }
@@ -137,7 +137,7 @@ pub fn run(args: &DeadLettersArgs, global: &Global) -> anyhow::Result<()> {
 }
 
 fn no_letter() -> Usage {
-    Usage("no letter there; `tributary dead-letters list --all` shows their places".into())
+    Usage("no dead letter there; `tributary dead-letters list --all` shows their positions".into())
 }
 
 fn list(letters: &Letters, filter: &Filter, all: bool, max: usize, json: bool) -> anyhow::Result<()> {
@@ -179,7 +179,7 @@ fn list(letters: &Letters, filter: &Filter, all: bool, max: usize, json: bool) -
     Ok(())
 }
 
-/// A letter without its payload, as JSON.
+/// A dead letter without its payload, as JSON.
 fn describe(letters: &Letters, place: Place, letter: &Letter) -> serde_json::Value {
     let header = &letter.header;
     json!({
@@ -214,7 +214,7 @@ fn show(letters: &Letters, settings: &Settings, place: Place, json: bool) -> any
     }
     let mut rows = table::table(&["", ""]);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\u{1f}', "|");
-    // Another version may know other reasons.
+    // Another version may have other reasons.
     let known_reason = Reason::find(&letter.reason);
     for (name, value) in [
         ("reason", letter.reason.clone()),
@@ -269,7 +269,7 @@ fn retry(
     verdict(kept == 0 || records > 0, printed.map_err(Into::into))
 }
 
-/// Sends the records of these letters again, and marks all letters about them.
+/// Sends the records of these dead letters again, and marks all dead letters about them.
 fn resend(letters: &Letters, settings: &Settings, resends: &BTreeMap<Place, Vec<Place>>) -> anyhow::Result<()> {
     let mut records = Vec::with_capacity(resends.len());
     visit(settings, &mut |place, letter| {
@@ -286,7 +286,7 @@ fn resend(letters: &Letters, settings: &Settings, resends: &BTreeMap<Place, Vec<
             progress.add(1);
         }
     }
-    // Marked only once it is there: what is sent twice does no harm, what is marked and was not sent is lost.
+    // Marked only after it is stored: a record sent twice does no harm, but one that is marked and was not sent is lost.
     sink.flush()?;
     let as_json = settings.worker.formats.is_json(Topic::DeadLetters);
     for place in resends.values().flatten() {

@@ -28,13 +28,13 @@ use crate::{backlog, engine, generate, logging, state, table};
 mod show;
 
 const AFTER_HELP: &str = "\
-Feeds one buyer's journey over all four sources, and an invented history, to the whole pipeline on the embedded log; then shows the
+Feeds one buyer's journey over all four sources, and a generated history, to the whole pipeline on the embedded log; then shows the
 journey of one deal with each model's credit, and the totals by channel. Needs no set-up and no network; leaves nothing behind.
 
 Example:
   tributary demo --people 300 --seed 7";
 
-/// The deal that is shown.
+/// The deal that is shown in detail.
 const DEAL: &str = "closed_won:006X";
 /// The buyer's journey, by source.
 const SAMPLE: [(Topic, &str); 3] = [
@@ -42,7 +42,7 @@ const SAMPLE: [(Topic, &str); 3] = [
     (Topic::Utm, include_str!("../../tests/golden/zhang/utm.ndjson")),
     (Topic::Webhook, include_str!("../../tests/golden/zhang/webhook.ndjson")),
 ];
-/// The same buyer's rows of a trade-show list.
+/// The same buyer's rows in the list of a trade show.
 const SAMPLE_ROWS: &str = include_str!("../../tests/golden/zhang/offline.csv");
 /// The stages are done when none has had a record for this long.
 const DRAINED: Duration = Duration::from_millis(500);
@@ -51,13 +51,13 @@ const DRAINED: Duration = Duration::from_millis(500);
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct DemoArgs {
-    /// People in the invented history
+    /// People in the generated history
     #[arg(long, default_value_t = 300)]
     people: u64,
-    /// Seed of the invented history
+    /// Seed of the generated history
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// Keeps the embedded log in this folder
+    /// Keep the embedded log in this folder
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 }
@@ -116,7 +116,7 @@ fn print(outcome: &Outcome, table: &CreditTable, models: &[String]) -> std::io::
     )
 }
 
-/// Sends everything while the stages run, and waits until they have nothing left to do.
+/// Sends everything while the stages run, and waits until they have processed it.
 fn feed_and_drain(settings: &Settings, args: &DemoArgs) -> anyhow::Result<u64> {
     let pipeline = Pipeline::compile(settings).map_err(Usage::from)?;
     let log = state::open_embedded(settings)?;
@@ -175,7 +175,7 @@ fn milestones(table: &CreditTable) -> usize {
     table.rows().map(|row| row.milestone_id).collect::<BTreeSet<_>>().len()
 }
 
-/// The folder of the embedded log; removed at the end unless it is to be kept.
+/// The folder of the embedded log; removed at the end unless it is kept.
 struct Folder {
     path: PathBuf,
     keep: bool,

@@ -27,16 +27,16 @@ const AFTER_HELP: &str = "\
 Voids every event that names one of the identifiers and happened at or before the time, including events that arrive later. Credit is
 recomputed without it. ARCHITECTURE.md lists what stays. This cannot be undone. Other identifiers of the same person are not erased, unless
 --person is given: then all identifiers that are joined with these now are erased, as `tributary profile IDENTIFIER` shows them. Check the
-list before --yes: identifiers joined by public events alone are marked, and may be somebody else's. On the embedded log the service must be
-stopped meanwhile; when it runs again, the records are deleted and its files contain nothing of the person within a minute. On Kafka the
-topics keep what they have for their retention (docs/erasure.md).
+list before --yes: identifiers joined only by public events are marked, and may be somebody else's. On the embedded log the service must be
+stopped meanwhile; within a minute after it runs again, the raw records are deleted, and its files contain no data of the person. On Kafka
+the topics keep their records for their retention (docs/erasure.md).
 
 --requests executes open requests of HubSpot's contact.privacyDeletion. The contact itself was erased at once, and `tributary run` erases the
-rest of the person within a minute, except identifiers joined by public events alone; these, and all with worker.expand_erasures = false,
-wait for this command.
+rest of the person within a minute, except identifiers joined only by public events. These, and all requests if worker.expand_erasures
+is false, wait for this command.
 
 --verify searches all topics for the identifiers, including changelogs, dead letters, and on Kafka uncommitted and aborted records; on the
-embedded log also the states and the files. It shows until when each finding may stay. Exit code 1: something is still held.
+embedded log also the states and the files. It shows until when each finding may be kept. Exit code 1: there are findings.
 
 Example:
   tributary erase email:zhang@b-corp.example phone:+8613800001111 --yes
@@ -44,7 +44,7 @@ Example:
   tributary erase --requests
   tributary erase --verify email:zhang@b-corp.example phone:+8613800001111";
 
-/// How an identifier is marked that nobody with a secret has joined.
+/// The mark of an identifier that only public events have joined.
 const BY_PUBLIC_EVENTS: &str = "  (joined by public events alone: is it the same person?)";
 
 /// The arguments of `erase`.
@@ -54,19 +54,19 @@ pub struct EraseArgs {
     /// Identifiers of the person, kind:value or kind|scope|value
     #[arg(value_name = "IDENTIFIER", required_unless_present = "requests")]
     identifiers: Vec<String>,
-    /// Up to when events become void (default: now)
+    /// Erase events up to this time (default: now)
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// Erase the person: all identifiers that are joined with these now
+    /// Erase the person: all identifiers now joined with these
     #[arg(long)]
     person: bool,
-    /// Execute open requests of a CRM to erase people (topic erasure-requests)
+    /// Execute open erasure requests of a CRM (topic erasure-requests)
     #[arg(long, conflicts_with_all = ["identifiers", "until", "person", "verify"])]
     requests: bool,
-    /// Do it; otherwise only show what would be done
+    /// Do it; without this, only show what would be done
     #[arg(long)]
     yes: bool,
-    /// Search for data that still names them, up to that time, and show until when it may stay
+    /// Search for data up to that time that still names them, and show until when it may be kept
     #[arg(long, conflicts_with = "yes")]
     verify: bool,
 }
@@ -74,7 +74,7 @@ pub struct EraseArgs {
 /// Runs `erase`.
 ///
 /// # Errors
-/// When an identifier cannot be read or the statement not be sent; with `--verify`, when something is still held.
+/// When an identifier cannot be read or the statement cannot be sent; with `--verify`, when data is still held.
 pub fn run(args: &EraseArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
@@ -105,7 +105,7 @@ pub fn run(args: &EraseArgs, global: &Global) -> anyhow::Result<()> {
         let mark = if of.by_public_events { BY_PUBLIC_EVENTS } else { "" };
         outln!("  {}{mark}", of.identifier)?;
     }
-    let what = format!("an erasure of {count} identifiers, of all up to {}", minute(until_ms));
+    let what = format!("the erasure of {count} identifiers, for events up to {}", minute(until_ms));
     if args.yes {
         outln!("sent: {what}")?;
     } else {
@@ -114,16 +114,16 @@ pub fn run(args: &EraseArgs, global: &Global) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An identifier of the person who is to be erased.
+/// An identifier of the person to be erased.
 #[derive(Debug, Serialize)]
 struct Joined {
     /// As `kind|scope|value`.
     identifier: String,
-    /// Whether public events alone join it.
+    /// Whether only public events join it.
     by_public_events: bool,
 }
 
-/// All identifiers that are joined with these now.
+/// All identifiers now joined with these.
 fn joined_with(identifiers: &[String], settings: &Settings, pipeline: &Pipeline) -> anyhow::Result<Vec<Joined>> {
     let mut states = ask::open(settings)?;
     let mut all: Vec<Joined> = Vec::new();
@@ -145,7 +145,7 @@ fn joined_with(identifiers: &[String], settings: &Settings, pipeline: &Pipeline)
     Ok(all)
 }
 
-/// Erases the persons that a CRM has asked for, with whom public events alone have joined: who says --yes has seen the list.
+/// Erases the people that a CRM has requested, including identifiers joined only by public events: whoever passes --yes has seen the list.
 fn requested(yes: bool, settings: &Settings, pipeline: &Pipeline, global: &Global) -> anyhow::Result<()> {
     let open = requests::open(&mut *requests::reader(settings)?)?;
     if yes && !open.is_empty() {
@@ -158,7 +158,7 @@ fn requested(yes: bool, settings: &Settings, pipeline: &Pipeline, global: &Globa
         return Ok(table::print_json(&json!({"requests": open, "sent": yes}))?);
     }
     for request in &open {
-        outln!("{}, of all up to {}", request.request_id, minute(request.until))?;
+        outln!("{}, for events up to {}", request.request_id, minute(request.until))?;
         for (identifiers, mark) in [(&request.identifiers, ""), (&request.doubtful, BY_PUBLIC_EVENTS)] {
             for identifier in identifiers {
                 outln!("  {}{mark}", identifier.display())?;
@@ -199,8 +199,8 @@ fn print(found: &[Held], held: u64, global: &Global) -> anyhow::Result<()> {
     table::print(&rows)?;
     match held {
         0 => outln!("Nothing that was searched names them. Backups and archives were not searched.")?,
-        1 => outln!("1 thing still names them.")?,
-        _ => outln!("{held} things still name them.")?,
+        1 => outln!("1 finding still names them.")?,
+        _ => outln!("{held} findings still name them.")?,
     }
     Ok(())
 }

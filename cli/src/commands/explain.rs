@@ -14,7 +14,7 @@ use crate::{logging, stdout, table};
 const AFTER_HELP: &str = "\
 Reads the embedded log in state.path, whether the service runs or not. On Kafka it asks the processes that hold the partitions
 (admin.listen), from any machine; if none runs, it reads the disk of this machine. If the answer does not include all records, the first
-line says how fresh it is. `tributary replay --explain` answers the same over files. The answer holds personal data: mind where you
+line says how current it is. `tributary replay --explain` answers the same over files. The answer contains personal data: mind where you
 write it. Exit code 1: no event has reported the milestone.
 
 Example:
@@ -27,7 +27,7 @@ pub struct ExplainArgs {
     /// The milestone's id, kind:object_id
     #[arg(value_name = "MILESTONE_ID")]
     milestone: String,
-    /// The credit of this model only
+    /// Only the credit of this model
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
 }
@@ -35,7 +35,7 @@ pub struct ExplainArgs {
 /// Runs `explain`.
 ///
 /// # Errors
-/// When nothing is known of the milestone, or the state cannot be read.
+/// When the milestone is unknown, or the state cannot be read.
 pub fn run(args: &ExplainArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
@@ -52,7 +52,7 @@ pub fn run(args: &ExplainArgs, global: &Global) -> anyhow::Result<()> {
 /// Prints the explanation of a milestone over a snapshot.
 ///
 /// # Errors
-/// When nothing is known of it, or the state cannot be read.
+/// When it is unknown, or the state cannot be read.
 pub fn answer(
     snapshot: &mut dyn Snapshot,
     pipeline: &Pipeline,
@@ -70,7 +70,7 @@ fn print(explanation: &Explanation, global: &Global) -> anyhow::Result<()> {
     Ok(print_explanation(explanation, &mut stdout::text())?)
 }
 
-/// What is not known may be in what is newer.
+/// What is unknown may be in newer records.
 pub(super) fn as_far_as(freshness: &Freshness, error: ExplainError) -> anyhow::Error {
     match (error, freshness.line()) {
         (ExplainError::Unknown(why), Some(line)) => anyhow::anyhow!("{why}. {line}"),
@@ -78,7 +78,7 @@ pub(super) fn as_far_as(freshness: &Freshness, error: ExplainError) -> anyhow::E
     }
 }
 
-/// What a wrong question is to the exit code.
+/// The error with its exit code: a malformed question is a usage error.
 pub(super) fn failure(error: ExplainError) -> anyhow::Error {
     match error {
         ExplainError::Usage(why) => Usage(why).into(),

@@ -21,13 +21,12 @@ use crate::{logging, results, source, table};
 
 const AFTER_HELP: &str = "\
 Writes a file of each output into the folder: credits.parquet, touchpoints.parquet, milestones.parquet, profiles.parquet, accounts.parquet,
-spend.parquet, ... Their columns are those of the data dictionary (docs/reference/rows.md): times are timestamps in UTC, empty where there is
-none, days are dates, lists are lists, weights stay billionths and money stays in minor units. Each file holds the rows as they are now: of
-each key the latest, without what was taken back or erased. With --all it holds every row that was ever said and is still in the topic, as
-sums of deltas want it.
+spend.parquet, ... Their columns are those of the data dictionary (docs/reference/rows.md): times are timestamps in UTC (null if not
+set), days are dates, lists are lists, weights are in billionths and money is in minor units. Each file has the current rows: the latest of
+each key, without retracted and erased ones. With --all it has every row that is still in the topic, as needed for summing deltas.
 
-Reads the results of a replay, else the service of the configuration: only what is committed, and each topic up to where it ends when its turn
-comes. A file has its name once it is whole; one that was there is replaced then. The files hold what the pipeline knows of people.
+Reads the results of a replay (--results), else the topics of the configured service: only committed records, each topic up to its end at
+that time. A file gets its final name when it is complete, and then replaces an older one. The files contain personal data.
 
 Example:
   tributary export --results results --out export";
@@ -36,16 +35,16 @@ Example:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct ExportArgs {
-    /// Folder for the files; made if it does not exist
+    /// Folder for the files; created if missing
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Folder that `tributary replay --out` has written
+    /// Folder written by `tributary replay --out`
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// Every row that was ever said, not only the latest of each key; a replay keeps those of credits only
+    /// Every row, not only the latest of each key; a replay keeps all rows only of credits
     #[arg(long)]
     all: bool,
-    /// Only this output; may be given several times
+    /// Only this output; may be repeated
     #[arg(long = "topic", value_name = "TOPIC", value_parser = output)]
     topics: Vec<Topic>,
 }
@@ -91,7 +90,7 @@ pub fn run(args: &ExportArgs, global: &Global) -> anyhow::Result<()> {
 }
 
 impl ExportArgs {
-    /// The outputs that are asked for; of a replay those that it has left.
+    /// The requested outputs; for a replay, those that it has written.
     fn of_which(&self) -> Result<BTreeSet<Topic>, Usage> {
         let there = |topic: &Topic| self.results.as_ref().is_none_or(|folder| results::has(folder, *topic));
         if self.topics.is_empty() {
@@ -114,7 +113,7 @@ impl ExportArgs {
 fn of_results(folder: &Path, topic: Topic, mut table: Table, progress: &mut Progress) -> anyhow::Result<Table> {
     results::each(folder, topic, &mut |line, row| {
         progress.add(1);
-        // Of a compacted topic the file has one row of each key.
+        // For a compacted topic, a replay's file has one row per key.
         table.take(&line.to_be_bytes(), Some(row)).with_context(|| format!("{}.ndjson, line {line}", topic.name()))
     })?;
     Ok(table)

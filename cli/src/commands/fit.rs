@@ -26,13 +26,13 @@ use crate::table;
 
 const AFTER_HELP: &str = "\
 Paths come from files of paths (CSV with the columns path, converting, null; NDJSON with the same fields), from raw files, which are
-replayed, or, where neither is given, from the state of the service that the configuration names. With --topics they come from the topics
-that the service writes, touchpoints and milestones: on Kafka all partitions, read committed, to where they end at the start. All of them
-give the same paths. A journey that has led to no milestone of the target counts as one that does not convert once its last touch is old
-enough; younger ones are left out.
+replayed, or else from the state of the configured service. With --topics they come from the topics touchpoints and milestones: on Kafka
+from all partitions, committed records up to the end at the start. All of these give the same paths. A journey without a milestone of the
+target counts as not converting if its last touch is old enough; younger ones are left out.
 
-Writes a parameter set for every model that needs one, named after what is in it. The same paths, options and seed give the same bytes. To
-use one, name it in the configuration: [attribution.parameters] won = \"FILE\", and in a model: type = \"markov\", parameters = \"won\".
+Writes a parameter set for every model that needs one; the name of the file contains a hash of its content. The same paths, options and
+seed give the same bytes. To use one, set in the configuration:
+[attribution.parameters] won = \"FILE\", and in a model: type = \"markov\", parameters = \"won\".
 
 Examples:
   tributary fit --target closed_won --out sets --set state.path=/var/lib/tributary
@@ -45,7 +45,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct FitArgs {
-    /// The kind of milestone that journeys are to lead to
+    /// The kind of milestone that journeys lead to
     #[arg(long, value_name = "KIND", default_value = "closed_won")]
     target: String,
     /// Files of paths, CSV or NDJSON
@@ -53,31 +53,31 @@ pub struct FitArgs {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     happened: Happened,
-    /// Leaves out what happened later, RFC 3339; default: nothing
+    /// Leave out everything later, RFC 3339; default: nothing
     #[arg(long, value_name = "TIME")]
     until: Option<Timestamp>,
-    /// A journey has not converted this many days after its last touch; default: the window
+    /// A journey counts as not converting this many days after its last touch; default: the window
     #[arg(long, value_name = "DAYS")]
     patience_days: Option<u32>,
-    /// What counts as a channel
+    /// Which field of a touch is its channel
     #[arg(long, value_enum, default_value_t = LabelArg::Channel)]
     label: LabelArg,
     /// Which models, by any of their names; default: all that learn
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     models: Vec<String>,
-    /// How many touches a state of the Markov chain remembers
+    /// How many touches a state of the Markov chain has
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
     order: u8,
-    /// What random numbers begin with
+    /// Seed of the random numbers
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// How often journeys are drawn anew for the intervals; 0 for none
+    /// Number of resamples for the intervals; 0 for none
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(0..=i64::from(RESAMPLES_MAX)))]
     resamples: u32,
-    /// Folder for the parameter sets; made if it does not exist. Without it nothing is written
+    /// Folder for the parameter sets; created if missing. Without it, nothing is written
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// A parameter set of before, to compare with
+    /// An earlier parameter set to compare with
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
 }
@@ -181,7 +181,7 @@ fn read_set(file: &std::path::Path) -> anyhow::Result<ParameterSet> {
     Ok(ParameterSet::parse(&text).map_err(|error| Usage(format!("{}: {error}", file.display())))?)
 }
 
-/// The set, written where it is to be; one that needs no parameters is not.
+/// The set, after it was written to its file, if requested; one without parameters is not written.
 fn written<'a>(set: &'a ParameterSet, args: &FitArgs, old: Option<&ParameterSet>) -> anyhow::Result<Fitted<'a>> {
     let name = set.name()?;
     let compared = old.filter(|old| old.kind() == set.kind()).map(|old| show::compare(old, set));

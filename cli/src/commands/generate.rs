@@ -22,9 +22,9 @@ use crate::table;
 
 const AFTER_HELP: &str = "\
 Writes sdk.ndjson, utm.ndjson, webhook.ndjson, offline.ndjson, offline.csv (trade-show lists) and truth.ndjson (who is who; the
-pipeline never reads it), and market.toml, the configuration that goes with them (--config). The same arguments give the same bytes on every machine.
+pipeline never reads it), and market.toml, the configuration for them (--config). The same arguments give the same bytes on every machine.
 
-With --effects it writes offline.ndjson alone, half a year of touches and conversions, and effects.json, what each channel has really done: see
+With --effects it writes only offline.ndjson, half a year of touches and conversions, and effects.json, the true effect of each channel: see
 `tributary quality --models`.
 
 Examples: a million events of 50,000 people; then 20,000 people whose touches have known effects:
@@ -35,28 +35,28 @@ Examples: a million events of 50,000 people; then 20,000 people whose touches ha
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct GenerateArgs {
-    /// Folder for the files; made if it is missing, files in it are overwritten
+    /// Folder for the files; created if missing, existing files are overwritten
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// How many people there are, in companies of one to eight
     #[arg(long, value_name = "N", default_value_t = 200)]
     people: u64,
-    /// Decides everything that is drawn
+    /// Seed of everything random
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
     /// Days from the first to the last event
     #[arg(long, value_name = "D", default_value_t = 365, value_parser = clap::value_parser!(u32).range(i64::from(DAYS_MIN)..=3_650))]
     days: u32,
-    /// Records in all, duplicates included; 20 a person if not given
+    /// Records in all, including duplicates; default: 20 per person
     #[arg(long, value_name = "N")]
     events: Option<u64>,
     /// Let senders make mistakes: odd URLs, misspelt and shared identifiers, records that must be refused
     #[arg(long)]
     messy: bool,
-    /// Let senders give dimensions of their own: region, product, team
+    /// Let senders give own dimensions: region, product, team
     #[arg(long)]
     dimensions: bool,
-    /// Let touches of each channel raise the chance to convert by a known amount, which go together in this way
+    /// Let touches of each channel raise the chance to convert by a known amount, combined in this way
     #[arg(long, value_enum, value_name = "KIND", conflicts_with_all = ["days", "events", "messy", "dimensions"])]
     effects: Option<Effects>,
 }
@@ -83,7 +83,7 @@ struct FileSummary {
 /// When a file cannot be written.
 pub fn run(args: &GenerateArgs, global: &Global) -> anyhow::Result<()> {
     let events = args.events.unwrap_or(args.people.saturating_mul(EVENTS_PER_PERSON));
-    // Ids are made by multiplying a person's number; this is far above what any machine writes.
+    // Ids are products of a person's number; this limit is far above any use.
     if args.people > 1 << 32 {
         return Err(Usage(format!("--people: at most {}", 1_u64 << 32)).into());
     }
@@ -121,7 +121,7 @@ pub fn run(args: &GenerateArgs, global: &Global) -> anyhow::Result<()> {
     report(&summary, global)
 }
 
-/// Writes a history in which it is known what each channel has done.
+/// Writes a history in which the effect of each channel is known.
 fn with_effects(effects: Effects, args: &GenerateArgs, global: &Global) -> anyhow::Result<()> {
     fs::create_dir_all(&args.out).with_context(|| format!("{}: cannot be made", args.out.display()))?;
     let mut offline = LineFile::create(&args.out, "offline.ndjson")?;

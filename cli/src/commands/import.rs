@@ -16,23 +16,26 @@ use crate::rows::{Declared, Format, Mapping, RowProblem};
 use crate::stdout::outln;
 use crate::{logging, table};
 
-/// The most problems that a table shows; JSON has more.
+/// Most problems in the printed table; JSON has more.
 const SHOWN_MAX: usize = 50;
 
 const AFTER_HELP: &str = "\
-CSV (comma, semicolon, tab or bar; UTF-8, UTF-16, GBK, Big5 or Shift JIS, titles above the header), XLSX, or NDJSON by the file's name. The header names the fields of a native
-record: timestamp, email, phone, crm_contact, account, channel, campaign, traits.NAME, ...; the columns of GA4's offline events and of
-Google Ads' click conversions are known too, --format reads cost exports of advertising networks (sums are left out), and --mapping gives other names a meaning:
+Reads CSV (delimiter comma, semicolon, tab or bar; UTF-8, UTF-16, GBK, Big5 or Shift JIS; titles above the header are skipped), XLSX, or
+NDJSON, by the file's name. The columns are fields of a native record: timestamp, email, phone, crm_contact, account, channel, campaign,
+traits.NAME, ... The columns of GA4's offline events and of Google Ads' click conversions are recognised, too. --format reads cost exports
+of advertising platforms (rows of sums are left out), and --mapping assigns other columns to fields:
   [columns]
   \"手机\" = \"phone\"
   \"备注\" = \"\"
   [constants]
   touch_type = \"booth\"
 
-Identifier cells may hold several values, separated by `;`. Rows that can be used are sent, without the fields that cannot be read, which are
-listed; so are the rows that cannot be used, and the exit code is then 1. A file that is imported twice counts once, and so do two equal rows without an event_id. An import that is interrupted goes on
-where it was when it is started again, and sends no row twice. On Kafka FILE.imported says that it is unfinished, on the embedded log a file
-in the state folder.
+Cells of identifiers may have several values, separated by `;`. Valid rows are sent, without fields that cannot be read, which are listed.
+Invalid rows are listed, too, and the exit code is then 1. A file that is imported twice counts once, and so do two equal rows without an
+event_id.
+
+After an interruption, the same command continues where it was, and sends no row twice. On Kafka FILE.imported marks an unfinished import, on
+the embedded log a file in the state folder.
 
 Example:
   tributary import booth-list.xlsx --mapping booth.toml --dry-run
@@ -48,19 +51,19 @@ pub struct ImportArgs {
     /// Only check the rows, and show what would be sent
     #[arg(long)]
     dry_run: bool,
-    /// Which columns are which fields (TOML)
+    /// Maps columns to fields (TOML)
     #[arg(long, value_name = "FILE")]
     mapping: Option<PathBuf>,
-    /// The text's encoding (utf-8, utf-16le, gbk, ...), where it is not to be detected
+    /// The text's encoding (utf-8, utf-16le, gbk, ...), if it should not be detected
     #[arg(long, value_name = "NAME", value_parser = encoding)]
     encoding: Option<&'static Encoding>,
-    /// Whose cost export it is: google_ads, meta_ads, linkedin_ads, baidu_ads, tencent_ads or ocean_engine
+    /// The advertising platform of a cost export: google_ads, meta_ads, linkedin_ads, baidu_ads, tencent_ads or ocean_engine
     #[arg(long, value_name = "NAME", value_parser = Format::find, conflicts_with = "mapping")]
     format: Option<Format>,
-    /// What delimits cells (one character, or `tab`), where it is not to be detected
+    /// The delimiter of cells (one character, or `tab`), if it should not be detected
     #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
     delimiter: Option<u8>,
-    /// The worksheet of a workbook; the first with a header that is known, if not given
+    /// The worksheet of a workbook; default: the first with a known header
     #[arg(long, value_name = "NAME")]
     sheet: Option<String>,
 }
@@ -80,7 +83,7 @@ fn delimiter(text: &str) -> Result<u8, String> {
 /// Runs `import`.
 ///
 /// # Errors
-/// When the file cannot be read, a record cannot be delivered, or rows cannot be used.
+/// When the file cannot be read, a record cannot be delivered, or rows are refused.
 pub fn run(args: &ImportArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
@@ -136,7 +139,7 @@ fn print(report: &Report, dry_run: bool, global: &Global) -> anyhow::Result<()> 
         outln!("the column {column} is not a field of a native record: it is ignored")?;
     }
     if report.resumed_after > 0 {
-        outln!("went on after {} rows of an interrupted import", report.resumed_after)?;
+        outln!("continued after {} rows of an interrupted import", report.resumed_after)?;
     }
     let kinds: Vec<String> = report.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     if !kinds.is_empty() {

@@ -21,7 +21,7 @@ Example:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct ManArgs {
-    /// Writes the pages of all commands into this folder; else the first one is printed
+    /// Write the pages of all commands into this folder; default: print the first one
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
 }
@@ -49,7 +49,7 @@ pub fn run(args: &ManArgs, global: &Global, program: Command) -> anyhow::Result<
     Ok(())
 }
 
-/// The pages with the names of their files: that of the program first.
+/// The pages with the names of their files; that of the program first.
 fn pages(program: Command) -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut program = program.disable_help_subcommand(true);
     program.build();

@@ -35,10 +35,10 @@ use clap::CommandFactory;
 
 use crate::args::{Cli, Command};
 
-/// Runs the command that was asked for.
+/// Runs the given command.
 ///
 /// # Errors
-/// What stopped it.
+/// The error that stopped it.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     let Cli { global, command } = cli;
     match command {

@@ -9,7 +9,7 @@ use crate::stdout::outln;
 use crate::table;
 
 const AFTER_HELP: &str = "\
-Models may be named by any of these names, in settings and for --model; roles in records and multipliers, too. Case never matters.
+Settings and --model accept any of these names of models; records and multipliers any of these names of roles. Case is ignored.
 
 Example:
   tributary names
@@ -20,7 +20,7 @@ Example:
 #[command(after_help = AFTER_HELP)]
 pub struct NamesArgs {}
 
-/// All words.
+/// All terms.
 #[derive(Debug, Serialize)]
 struct Names {
     models: &'static [Term],

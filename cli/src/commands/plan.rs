@@ -30,10 +30,10 @@ pub struct PlanArgs {
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum Action {
-    /// Show which settings have taken hold, newest last
+    /// Show the generations of settings, newest last
     #[command(after_help = "Example:\n  tributary plan show --json")]
     Show,
-    /// Make these settings the newest generation, even if they are former ones or look further back than the stored touches
+    /// Make these settings the newest generation, even if they are former ones or need older touches than those stored
     #[command(after_help = "\
 On the embedded log the service must be stopped. Running processes with other settings stop.
 

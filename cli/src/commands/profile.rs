@@ -13,12 +13,12 @@ use crate::outcome::Usage;
 use crate::{logging, stdout, table};
 
 const AFTER_HELP: &str = "\
-An identifier is written kind|scope|value as in profiles.ndjson, or kind:value (kind:scope:value where the kind has a scope), or is the
-id p_... of a profile; account:001B and domain:b-corp.example ask for an account. What is not written with | is normalised first.
-Reads the embedded log in state.path, beside a running service or without; on Kafka it asks the processes that hold the partitions
-(admin.listen), from any machine, and where none runs it reads the disk of this machine. The first line says how fresh the answer is where
-it is not of all that there is. `tributary replay --profile` answers the same over files.
-The answer holds personal data: mind where you write it. Exit code 1: no event has named the identifier.
+An identifier is written as kind|scope|value as in profiles.ndjson, or as kind:value (kind:scope:value if the kind has a scope), or is a
+profile's id p_...; account:001B and domain:b-corp.example stand for accounts. Forms without | are normalised first.
+Reads the embedded log in state.path, whether the service runs or not. On Kafka it asks the processes that hold the partitions
+(admin.listen), from any machine; if none runs, it reads the disk of this machine. If the answer does not include all records, the first
+line says how current it is. `tributary replay --profile` answers the same over files.
+The answer contains personal data: mind where you write it. Exit code 1: no event has named the identifier.
 
 Example:
   tributary profile email:zhang@b-corp.example --set state.path=/var/lib/tributary";
@@ -35,7 +35,7 @@ pub struct ProfileArgs {
 /// Runs `profile`.
 ///
 /// # Errors
-/// When nothing is known of the identifier, or the state cannot be read.
+/// When the identifier is unknown, or the state cannot be read.
 pub fn run(args: &ProfileArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
@@ -49,10 +49,10 @@ pub fn run(args: &ProfileArgs, global: &Global) -> anyhow::Result<()> {
     }
 }
 
-/// Prints what is known of an identifier over a snapshot.
+/// Prints the profile of an identifier over a snapshot.
 ///
 /// # Errors
-/// When nothing is known of it, or the state cannot be read.
+/// When it is unknown, or the state cannot be read.
 pub fn answer(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, identifier: &str, global: &Global) -> anyhow::Result<()> {
     print(&profile(snapshot, pipeline, identifier).map_err(failure)?, global)
 }

@@ -13,9 +13,9 @@ use crate::table::{align_right, table};
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-A cycle is the time from the first touch of a journey to the milestone. Proposed are 1.5 times the median cycle, and what holds three quarters
-of the cycles. Cycles are seen as far as the present window reaches: where many are nearly as long as that, set a longer one and ask again.
-Without raw files the state of the service is read that the configuration names, or with --topics the topics that it writes.
+A cycle is the time from the first touch of a journey to the milestone. Proposes 1.5 times the median cycle, and shows how many days
+three quarters of the cycles take. Cycles cannot be longer than the current window: if many are nearly as long, set a longer window and run
+this again. Without raw files it reads the state of the configured service, or with --topics its topics.
 
 Example:
   tributary propose-window --target closed_won --set state.path=/var/lib/tributary";
@@ -31,25 +31,25 @@ pub struct ProposeWindowArgs {
     target: String,
     #[command(flatten)]
     happened: Happened,
-    /// Leaves out what happened later, RFC 3339; default: nothing
+    /// Leave out everything later, RFC 3339; default: nothing
     #[arg(long, value_name = "TIME")]
     until: Option<Timestamp>,
 }
 
-/// What is proposed.
+/// The proposal.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Proposal {
     target: String,
-    /// How many journeys it is taken from.
+    /// The number of journeys it is based on.
     journeys: usize,
     median_days: i64,
     /// 1.5 times the median.
     window_days: i64,
-    /// The journeys that are no longer than that.
+    /// The number of journeys that are no longer than that.
     within_window: usize,
-    /// Three quarters of the journeys are no longer than this.
+    /// Three quarters of the journeys are no longer than this, days.
     three_quarters_days: i64,
-    /// How far journeys reach back now.
+    /// The current window, days.
     present_days: u64,
 }
 
@@ -104,7 +104,7 @@ fn print(proposal: &Proposal) -> anyhow::Result<()> {
     ]);
     align_right(&mut rows, 1..);
     table::print(&rows)?;
-    outln!("Journeys reach back {} days now. To set what is proposed:", proposal.present_days)?;
+    outln!("The current window is {} days. To set the proposed one:", proposal.present_days)?;
     outln!("  [attribution]")?;
     outln!("  window = {{ lookback_days = {} }}", proposal.window_days)?;
     Ok(())

@@ -16,8 +16,8 @@ use crate::quality::models::{Comparison, ModelDistance};
 use crate::table;
 
 const AFTER_HELP: &str = "\
-Of all pairs of identifiers: precision is the part of those in one profile that are one person's, recall the part of those of one person
-that are in one profile. Identifiers of several people (a kiosk, a front desk) count for nobody.
+Compares pairs of identifiers. Precision: the share of the pairs in one profile that belong to one person. Recall: the share of the pairs of
+one person that are in one profile. Identifiers of several people (a kiosk, a front desk) are not counted.
 
 Example:
   tributary generate --out history --people 2000 --seed 7 --messy
@@ -25,42 +25,42 @@ Example:
       --webhook history/webhook.ndjson --offline history/offline.ndjson --offline history/offline.csv --out results
   tributary quality --truth history/truth.ndjson --profiles results/profiles.ndjson
 
-With --models: how far the credit of each model is from what channels have really done. The distance is the sum of the absolute differences
-of shares: 0 is the truth, 2 is all wrong. The interval holds nine of ten distances of milestones drawn anew.
+With --models: how far the credit of each model is from the true effects of the channels. The distance is the sum of the absolute
+differences of shares: 0 is perfect, 2 is the worst possible. The interval contains 90 % of the distances over resamples of the milestones.
 
 Example:
   tributary generate --out history --people 20000 --effects additive
   tributary replay --offline history/offline.ndjson --out results
   tributary quality --models --truth history/effects.json --credits results/credit-table.ndjson";
 
-/// No line of these files is longer.
+/// Longest line of these files, bytes.
 const LINE_BYTES_MAX: usize = 64 << 20;
 
 /// The arguments of `quality`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct QualityArgs {
-    /// The truth, as `generate` writes it: truth.ndjson, or effects.json
+    /// The truth, as written by `generate`: truth.ndjson, or effects.json
     #[arg(long, value_name = "FILE")]
     truth: PathBuf,
-    /// The profiles, as `replay` writes them
+    /// The profiles, as written by `replay`
     #[arg(long, value_name = "FILE", required_unless_present = "models", conflicts_with = "models")]
     profiles: Option<PathBuf>,
-    /// Compares the credit of models
+    /// Compare the credit of models
     #[arg(long, requires = "credits")]
     models: bool,
-    /// The credit table, as `replay` writes it
+    /// The credit table, as written by `replay`
     #[arg(long, value_name = "FILE", requires = "models")]
     credits: Option<PathBuf>,
-    /// With --models: how often milestones are drawn anew for the intervals; 0 for none
+    /// With --models: number of resamples for the intervals; 0 for none
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     resamples: u32,
-    /// With --models: what random numbers begin with
+    /// With --models: seed of the random numbers
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
 
-/// A person or a profile, whichever the file is of.
+/// A person or a profile, depending on the file.
 #[derive(Deserialize)]
 struct Group {
     identifiers: Vec<String>,
@@ -103,14 +103,14 @@ pub fn run(args: &QualityArgs, global: &Global) -> anyhow::Result<()> {
     Ok(table::print(&rows)?)
 }
 
-/// The identifiers of each group of a file.
+/// The identifiers of each group in a file.
 fn read(path: &Path) -> anyhow::Result<Vec<Vec<String>>> {
     let mut groups = Vec::new();
     each(path, "an object with `identifiers`, a list of texts", &mut |group: Group| groups.push(group.identifiers))?;
     Ok(groups)
 }
 
-/// Reads a file of objects, one a line.
+/// Reads a file with one object per line.
 fn each<T: DeserializeOwned>(path: &Path, expected: &str, take: &mut dyn FnMut(T)) -> anyhow::Result<()> {
     let mut lines = Lines::open(path, LINE_BYTES_MAX)?;
     while let Some(line) = lines.next_line()? {
@@ -122,7 +122,7 @@ fn each<T: DeserializeOwned>(path: &Path, expected: &str, take: &mut dyn FnMut(T
     Ok(())
 }
 
-/// Compares the credit of models with what channels have done.
+/// Compares the credit of models with the true effects of channels.
 fn models(args: &QualityArgs, credits: &Path, global: &Global) -> anyhow::Result<()> {
     let text = fs::read_to_string(&args.truth).with_context(|| format!("{}: cannot be read", args.truth.display()))?;
     let planted: Planted = serde_json::from_str(&text)

@@ -17,13 +17,12 @@ use crate::whole::{Whole, look_at};
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-Nothing is changed. Channel rules take hold of all touches that are stored when the service is started with them, as every changed setting
-does: `tributary check` tells how many milestones that would compute anew, and this tells which channels would have how many touches more
-or less. Without --in-force a touch is compared with the channel that it came in with, which is that in force as long as the rules have never
-changed. Touches keep their URL, the site they came from and what the sender gave; those that an earlier build has stored do not, and stay as
-they are until they are replayed.
+Changes nothing. Starting the service with changed channel rules classifies all stored touches again. This shows which channels would gain or
+lose how many touches; `tributary check` shows how many milestones would be recomputed. Without --in-force, a touch is compared with the
+channel it got when it was received: the same as the current one, unless the rules have changed since. Touches stored by early versions lack
+the input of their classification (URL, referring site, the sender's fields), and stay as they are until they are replayed.
 
-Example, with new rules in next.toml, before the service that runs with tributary.toml is started with it:
+Example: compare new rules in next.toml with the running configuration, before a restart:
   tributary reclassify --in-force tributary.toml --config next.toml";
 
 /// The arguments of `reclassify`.
@@ -32,23 +31,23 @@ Example, with new rules in next.toml, before the service that runs with tributar
 pub struct ReclassifyArgs {
     #[command(flatten)]
     files: RawFiles,
-    /// The configuration that is in force: files as for --config. --set and the environment hold for both. Needed for raw files
+    /// The configuration in force: files as for --config. --set and the environment apply to both. Required with raw files
     #[arg(long, value_name = "FILE", value_delimiter = ',')]
     in_force: Vec<PathBuf>,
 }
 
-/// What is told.
+/// The result.
 #[derive(Debug, Serialize)]
 struct Told {
-    /// How many touches there are.
+    /// The number of touches.
     touches: u64,
-    /// That keep their channel, source, medium, campaign, content and term.
+    /// Touches that keep their channel, source, medium, campaign, content and term.
     same: u64,
-    /// That keep their channel alone.
+    /// Touches that keep only their channel.
     refined: u64,
-    /// Of which is not known what their channel was found in.
+    /// Touches without the input of their classification.
     unknown: u64,
-    /// That change their channel.
+    /// Touches that change their channel.
     moved: Vec<Moved>,
 }
 
@@ -69,9 +68,7 @@ pub fn run(args: &ReclassifyArgs, global: &Global) -> anyhow::Result<()> {
     logging::start(&settings.log);
     let in_force = in_force(args, global)?;
     if in_force.is_none() && args.files.list().is_ok() {
-        return Err(
-            Usage("raw files hold no channels: name the configuration that is in force (--in-force FILE)".into()).into()
-        );
+        return Err(Usage("raw files have no channels: give the configuration in force (--in-force FILE)".into()).into());
     }
     let found = look_at(&args.files, &settings, |whole| {
         let mut progress = whole.progress("units");
@@ -85,7 +82,7 @@ pub fn run(args: &ReclassifyArgs, global: &Global) -> anyhow::Result<()> {
     print(&told)
 }
 
-/// The configuration that is in force, where it is named.
+/// The configuration in force, if given.
 fn in_force(args: &ReclassifyArgs, global: &Global) -> anyhow::Result<Option<Pipeline>> {
     if args.in_force.is_empty() {
         return Ok(None);
@@ -119,7 +116,7 @@ fn print(told: &Told) -> anyhow::Result<()> {
         told.same
     )?;
     if told.unknown > 0 {
-        outln!("{} were stored without what their channel was found in, and stay as they are.", told.unknown)?;
+        outln!("{} were stored without the input of their classification, and stay as they are.", told.unknown)?;
     }
     Ok(())
 }

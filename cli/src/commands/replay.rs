@@ -21,7 +21,8 @@ use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
 Writes into the folder: credits.ndjson (all updates, in order), credit-table.ndjson (the rows that have credit, by key),
-touchpoints.ndjson, milestones.ndjson, profiles.ndjson, accounts.ndjson, spend.ndjson and dead-letters.ndjson. The answer does not depend on --partitions or --shuffle.
+touchpoints.ndjson, milestones.ndjson, profiles.ndjson, accounts.ndjson, spend.ndjson and dead-letters.ndjson. The
+results do not depend on --partitions or --shuffle.
 
 Example:
   tributary replay --sdk history/sdk.ndjson --utm history/utm.ndjson --webhook history/webhook.ndjson \\
@@ -33,25 +34,25 @@ Example:
 pub struct ReplayArgs {
     #[command(flatten)]
     files: RawFiles,
-    /// Folder for the results; made if it does not exist. Needed unless a question is asked
+    /// Folder for the results; created if missing. Required unless --explain or --profile is given
     #[arg(long, value_name = "DIR", required_unless_present_any = ["explain", "profile"])]
     out: Option<PathBuf>,
     /// Partitions of every topic
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     partitions: u32,
-    /// Takes the records in an order drawn from this seed, which holds them all in memory
+    /// Read the records in a random order with this seed, which holds them all in memory
     #[arg(long, value_name = "SEED")]
     shuffle: Option<u64>,
-    /// When records without a receive time of their own were received, milliseconds since 1970-01-01 UTC; now if not given
+    /// The receive time of records without one, milliseconds since 1970-01-01 UTC; default: now
     #[arg(long, value_name = "MS")]
     received_ms: Option<i64>,
-    /// Shows, instead of the summary, why a milestone has its credit (see `tributary explain`); may be given several times
+    /// Instead of the summary, show why a milestone has its credit (see `tributary explain`); may be repeated
     #[arg(long, value_name = "MILESTONE_ID")]
     explain: Vec<String>,
-    /// With --explain: the credit of this model only
+    /// With --explain: only the credit of this model
     #[arg(long, value_name = "NAME", requires = "explain")]
     model: Option<String>,
-    /// Shows, instead of the summary, what is known of an identifier (see `tributary profile`); may be given several times
+    /// Instead of the summary, show an identifier's profile (see `tributary profile`); may be repeated
     #[arg(long, value_name = "IDENTIFIER")]
     profile: Vec<String>,
 }
@@ -107,7 +108,7 @@ impl ReplayArgs {
     }
 }
 
-/// Has every update written to `credits.ndjson` in a folder; what fails comes out of the channel.
+/// Writes every update to `credits.ndjson` in a folder; the channel returns errors.
 fn write_updates(replay: &mut Replay, folder: &Path) -> anyhow::Result<Receiver<std::io::Error>> {
     fs::create_dir_all(folder)?;
     let mut updates = BufWriter::new(File::create(folder.join("credits.ndjson"))?);
@@ -121,7 +122,7 @@ fn write_updates(replay: &mut Replay, folder: &Path) -> anyhow::Result<Receiver<
     Ok(failure)
 }
 
-/// Answers the questions asked, over the state as it is after all files.
+/// Answers the questions from the state after all files.
 fn answer(
     args: &ReplayArgs,
     replay: &mut Replay,

@@ -23,7 +23,7 @@ pub struct ReportArgs {
 /// The reports.
 #[derive(Debug, Subcommand)]
 enum Report {
-    /// Milestones whose journeys are known from public events alone
+    /// Milestones whose journeys have only public touches
     PublicEvidence(PublicEvidenceArgs),
 }
 
@@ -49,7 +49,7 @@ struct PublicEvidenceArgs {
 /// Runs `report`.
 ///
 /// # Errors
-/// When what it reads cannot be read.
+/// When its input cannot be read.
 pub fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
     let Report::PublicEvidence(args) = &args.report;
     let settings = global.settings()?;
@@ -68,7 +68,7 @@ pub fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
 
 fn print(found: &[OnPublicEvidence]) -> anyhow::Result<()> {
     if found.is_empty() {
-        outln!("no milestone lives on public events alone")?;
+        outln!("no milestone has only public touches")?;
         return Ok(());
     }
     let mut rows = table(&["milestone", "time", "account", "value", "touches", "channels"]);

@@ -27,9 +27,9 @@ const AFTER_HELP: &str = "\
 Runs on Kafka if kafka.brokers is set, otherwise on the embedded log in state.path. SIGINT and SIGTERM finish the open transaction and
 exit. SIGHUP reloads the configuration, applies log.level, worker.dead_letters, collector.rate and rate_kb, and logs which other keys need
 a restart. Metrics and health are on http.listen (/metrics, /livez, /readyz), health alone on http.probes; on Kafka `explain`,
-`profile` and `audit` are answered on admin.listen. --json prints at the end what each worker has done.
+`profile` and `audit` are answered on admin.listen. --json prints each worker's number of records at the end.
 
-Example, all stages in one process, then one stage of three, then the embedded log with events taken over HTTP:
+Example, all stages in one process, then one stage of three, then the embedded log with the collector:
   tributary run --set kafka.brokers=localhost:9092
   tributary run --set kafka.brokers=localhost:9092 --stages identity --set http.listen=127.0.0.1:9465
   tributary run --collect --set 'collector.write_keys.web=${env:WEB_WRITE_KEY}'";
@@ -41,16 +41,16 @@ pub struct RunArgs {
     /// The stages to run
     #[arg(long, value_delimiter = ',', value_parser = stage_names(), default_values = StageName::ALL.map(StageName::name))]
     stages: Vec<StageName>,
-    /// Takes events over HTTP too, on collector.listen (see `tributary collect --help`)
+    /// Also collect events over HTTP, on collector.listen (see `tributary collect --help`)
     #[arg(long)]
     collect: bool,
-    /// Exits when no stage of this process has had a record for this long and no record is unread, including records of other
-    /// processes and behind open transactions. Records of stopped partitions stay unread: exit code 1
+    /// Exit when no stage of this process has had a record for this long and no record is unread, including records of other processes and
+    /// behind open transactions. Records of stopped partitions stay unread: exit code 1
     #[arg(long, value_name = "SECONDS")]
     until_idle: Option<f64>,
 }
 
-/// Reads the name of a stage.
+/// Parses the name of a stage.
 fn stage_names() -> impl TypedValueParser<Value = StageName> {
     let names = StageName::ALL.map(|stage| PossibleValue::new(stage.name()).help(stage.help()));
     PossibleValuesParser::new(names)
@@ -60,7 +60,7 @@ fn stage_names() -> impl TypedValueParser<Value = StageName> {
 /// Runs `run`.
 ///
 /// # Errors
-/// When a stage cannot go on.
+/// When a stage fails.
 pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
     let mut service = Service::default();
     let signals = Signals::watch(service.stop_flag())?;
@@ -101,7 +101,7 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
     }
     let address = http::serve(settings.http.listen, page, service.health(), &settings.service_name())?;
     serve_probes(settings, &service)?;
-    // All that can fail here has not: workers may take partitions now.
+    // Everything that can fail at the start has succeeded: workers may take partitions now.
     gate.ready();
     let names: Vec<&str> = stages.iter().map(|stage| stage.log().stage).collect();
     tracing::info!(stages = names.join(","), http = %address, version = env!("CARGO_PKG_VERSION"), "started");
@@ -124,16 +124,16 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<()> {
     say_left(&stopped)
 }
 
-/// An error where partitions stand still.
+/// An error if partitions are stopped.
 fn say_left(stopped: &Places) -> anyhow::Result<()> {
     if stopped.is_empty() {
         return Ok(());
     }
     let names: Vec<String> = stopped.iter().map(|(topic, partition)| format!("{}/{partition}", topic.name())).collect();
-    bail!("unread: the records of {}, which stopped because too much was refused; all others were read", names.join(", "))
+    bail!("unread: the records of {}, which stopped because too many were refused; all others were read", names.join(", "))
 }
 
-/// Waits for a signal, the end of a worker, or idleness with nothing left but for partitions that stand still: returns those.
+/// Waits for a signal, the end of a worker, or idleness with nothing left except stopped partitions: returns those.
 fn wait(
     health: &Health,
     stop: &AtomicBool,
@@ -149,7 +149,7 @@ fn wait(
         {
             match left(&stopped) {
                 Ok(None) => return stopped,
-                Ok(Some(left)) => tracing::info!(%left, "idle, but not at the end"),
+                Ok(Some(left)) => tracing::info!(%left, "idle, but records are left to process"),
                 Err(error) => tracing::info!(%error, "idle, but it is unknown whether records are left"),
             }
             asked = Instant::now();

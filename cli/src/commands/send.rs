@@ -36,7 +36,7 @@ Example:
 pub struct SendArgs {
     #[command(flatten)]
     files: RawFiles,
-    /// Sends at most this many records a second
+    /// Send at most this many records per second
     #[arg(long, value_name = "RECORDS", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
 }
@@ -47,14 +47,14 @@ struct Sent {
     file: PathBuf,
     records: u64,
     refused_rows: u64,
-    /// Rows that an interrupted run had done; of a file that it had done whole, all are, and not counted again.
+    /// Rows that an interrupted run had finished. For a file that it had finished completely: all of them, without counting again.
     resumed_after: u64,
 }
 
 /// Runs `send`.
 ///
 /// # Errors
-/// When a file cannot be read or a record not be delivered.
+/// When a file cannot be read or a record cannot be delivered.
 pub fn run(args: &SendArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
@@ -91,7 +91,7 @@ fn print(sent: &[Sent], progress: &Progress, global: &Global) -> anyhow::Result<
     }
     table::print(&rows)?;
     if sent.iter().any(|sent| sent.resumed_after > 0) {
-        outln!("went on where an interrupted run had come to; what it had sent is not sent again, nor counted here")?;
+        outln!("continued where an interrupted run had stopped; records it had sent are neither sent again nor counted here")?;
     }
     outln!("{} records, {} a second", progress.done(), progress.per_second())?;
     Ok(())
@@ -130,7 +130,7 @@ fn send_file(
     Ok(sent)
 }
 
-/// Keeps to a number of records a second.
+/// Limits the number of records per second.
 struct Pace {
     rate: Option<u32>,
     started: Instant,
@@ -141,7 +141,7 @@ impl Pace {
         Self { rate, started: Instant::now() }
     }
 
-    /// Waits until it is time for the `sent`th record; what was sent before is on its way meanwhile.
+    /// Waits until it is time for record number `sent`; earlier records are delivered meanwhile.
     fn wait(&self, sent: u64, sending: &mut Sending) -> Result<(), SinkError> {
         let Some(rate) = self.rate else { return Ok(()) };
         let due = Duration::from_micros(sent.saturating_mul(1_000_000) / u64::from(rate));

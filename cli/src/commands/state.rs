@@ -36,7 +36,7 @@ pub struct StateArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show the stores, how large they are and how far they have come; the service may be running
+    /// Show the stores with their sizes and offsets; the service may be running
     #[command(after_help = "Example:\n  tributary state info --json")]
     Info,
     /// Read everything and check every checksum; the service may be running
@@ -46,10 +46,10 @@ What cannot be read is marked: on Kafka the next start sets it aside and restore
 Example:
   tributary state verify")]
     Verify,
-    /// Copy the state of a stopped service, with the offsets it stands for
+    /// Copy the state of a stopped service, with its input offsets
     #[command(after_help = "Example:\n  tributary state backup /backups/tributary-monday")]
     Backup {
-        /// The folder to make
+        /// The folder to create
         #[arg(value_name = "FOLDER")]
         to: PathBuf,
     },
@@ -66,11 +66,11 @@ Example:
         /// The backup's folder
         #[arg(value_name = "FOLDER")]
         from: PathBuf,
-        /// Move what is there aside
+        /// Move the current state aside
         #[arg(long)]
         replace: bool,
     },
-    /// Delete the records of erased people and clean the files now (stopped service, embedded log)
+    /// Delete the raw data of erased people and rewrite the files now (stopped service, embedded log)
     Forget(forget::ForgetArgs),
     /// Show what an embedded log has lost, and continue without it
     #[command(after_help = "\
@@ -80,7 +80,7 @@ Example:
   tributary state accept-loss
   tributary state accept-loss --yes")]
     AcceptLoss {
-        /// Take what is left as all of the log
+        /// Accept what is left as the whole log
         #[arg(long)]
         yes: bool,
     },
@@ -149,7 +149,7 @@ fn show_verify(settings: &Settings, json: bool) -> anyhow::Result<()> {
     verdict(found.iter().all(|store| store.fault.is_none()), printed.map_err(Into::into))
 }
 
-/// What is shown of a backup: its files are in the manifest.
+/// A backup as printed: its files are listed in the manifest.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]

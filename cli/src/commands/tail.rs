@@ -12,12 +12,12 @@ use crate::global::Global;
 use crate::source::{self, Found, Next};
 use crate::{logging, outcome, stdout};
 
-/// How long one look waits.
+/// How long one read waits.
 const WAIT: Duration = Duration::from_millis(200);
 
 const AFTER_HELP: &str = "\
-Reads only what is committed, and moves nobody's position. A deleted record is printed as its key and null.
-Credits and the other outputs hold what the pipeline knows of people: mind where you write them.
+Reads only committed records, and changes no consumer group's offsets. A tombstone is printed as its key and null.
+Credits and the other outputs contain personal data: mind where you write them.
 
 Example: all credit updates so far:
   tributary tail credits --from-beginning --until-end > credits.ndjson";
@@ -29,13 +29,13 @@ pub struct TailArgs {
     /// An output such as credits or dead-letters, a raw topic, or an inbox
     #[arg(value_name = "TOPIC", value_parser = topic)]
     topic: Topic,
-    /// Begin with the first record, not with the next that comes
+    /// Begin with the first record, not with the next new one
     #[arg(long)]
     from_beginning: bool,
     /// Stop after this many records
     #[arg(long, value_name = "N")]
     max: Option<u64>,
-    /// Stop when all that is there has been printed
+    /// Stop after the last record that exists now
     #[arg(long)]
     until_end: bool,
 }
@@ -51,7 +51,7 @@ fn topic(name: &str) -> Result<Topic, String> {
 /// Runs `tail`.
 ///
 /// # Errors
-/// When the topic cannot be read or a record is not what the topic holds.
+/// When the topic cannot be read or a record is malformed.
 pub fn run(args: &TailArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
@@ -81,7 +81,7 @@ pub fn run(args: &TailArgs, global: &Global) -> anyhow::Result<()> {
 /// Writes one record as a line.
 ///
 /// # Errors
-/// When the record is not what the topic holds, or the line cannot be written.
+/// When the record is malformed, or the line cannot be written.
 pub fn write_line(out: &mut impl Write, topic: Topic, found: &Found) -> anyhow::Result<()> {
     let Some(value) = &found.value else {
         writeln!(out, "{}", json!({"key": String::from_utf8_lossy(&found.key), "value": null}))?;
@@ -97,7 +97,7 @@ pub fn write_line(out: &mut impl Write, topic: Topic, found: &Found) -> anyhow::
     Ok(())
 }
 
-/// An inbox record, for whoever looks for a fault: its message is printed as the program sees it.
+/// A record of an inbox, for debugging: its message is printed in Rust's debug format.
 fn internal(found: &Found, message: &str) -> Value {
     json!({
         "partition": found.partition,

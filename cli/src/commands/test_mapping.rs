@@ -19,12 +19,12 @@ use crate::outcome::{Usage, verdict};
 use crate::stdout::outln;
 use crate::{logging, table};
 
-/// The largest file that is read, in bytes.
+/// Largest file that is read, bytes.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
 const AFTER_HELP: &str = "\
-The file holds one record of the webhook topic ({\"provider\": ..., \"body\": ...}), or one on each line; with --provider it is a body as
-that provider sends it, JSON or XML. Nothing is sent. The exit code is 1 when something is refused.
+The file contains one record of the webhook topic ({\"provider\": ..., \"body\": ...}), or one per line; with --provider, a body as that
+provider sends it, JSON or XML. Nothing is sent. Exit code 1: something is refused.
 
 Example:
   tributary test-mapping won.json --provider mycrm --config tributary.toml";
@@ -51,22 +51,22 @@ struct Report {
     refused: Vec<Refused>,
     /// Fields that cannot be read: their events count without them.
     ignored: Vec<Refused>,
-    /// Parts of the records that say nothing: stages that are no milestone, objects that are none of ours.
+    /// Parts of the records without an event: stages that are not a milestone, objects that are not used.
     without_event: u64,
     blocked: u64,
     stages_without_rule: Vec<WithoutRule>,
 }
 
-/// A stage that changes nothing, because no rule names it.
+/// A stage without a rule, which changes nothing.
 #[derive(Serialize)]
 struct WithoutRule {
     line: usize,
     stage: String,
-    /// Where it can be named.
+    /// The setting in which a rule would be.
     setting: String,
 }
 
-/// An event, as the native record that says the same.
+/// An event, as the equivalent native record.
 #[derive(Serialize)]
 struct Shown {
     line: usize,

@@ -17,7 +17,7 @@ use crate::source::METADATA_TIMEOUT;
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-Nothing that exists is ever changed: where a topic is different, the difference is shown, for its owner to decide.
+Existing topics are never changed: differences are only shown, and their owner decides.
 
 Example:
   tributary topics plan --set kafka.brokers=localhost:9092
@@ -47,7 +47,7 @@ enum Action {
 /// Runs `topics`.
 ///
 /// # Errors
-/// When the brokers cannot be asked or refuse, or a topic is so different that the pipeline must not run on it.
+/// When the brokers do not answer or refuse, or a topic differs so much that the pipeline must not run with it.
 pub fn run(args: &TopicsArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);
@@ -67,10 +67,10 @@ pub fn run(args: &TopicsArgs, global: &Global) -> anyhow::Result<()> {
     verdict(planned.iter().all(|topic| topic.verdict != Verdict::Wrong), print(&planned, global))
 }
 
-/// Compares the topics that there are with those that the settings want.
+/// Compares the existing topics with those that the settings need.
 ///
 /// # Errors
-/// When the brokers cannot be asked.
+/// When the brokers do not answer.
 pub async fn find(admin: &KafkaAdmin, settings: &Settings) -> Result<Vec<PlannedTopic>, AdminError> {
     let wanted = wanted(&settings.topics);
     let names: Vec<String> = wanted.iter().map(|spec| spec.name.clone()).collect();
@@ -82,7 +82,7 @@ pub async fn find(admin: &KafkaAdmin, settings: &Settings) -> Result<Vec<Planned
     Ok(plan(wanted, &found, &spread.collect()))
 }
 
-/// Over how many partitions the keys of an inbox are spread that was read before; `None` also where this login may not ask.
+/// The number of partitions over which the keys of a processed inbox are spread; `None` also if this login may not read that.
 fn spread(settings: &Settings, inbox: Topic, reader: &str, partitions: u32) -> Option<u32> {
     let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
     config.set("group.id", group_name(&settings.kafka.group_prefix, reader));

@@ -12,8 +12,8 @@ use crate::stdout::outln;
 use crate::{logging, table};
 
 const AFTER_HELP: &str = "\
-They are never joined after this, whatever is seen; what was joined is parted, and credit given anew. A link stated at a later time takes
-it back. On the embedded log the service must be stopped meanwhile.
+From then on the two are never joined, whatever events name both; if they were joined, they are separated, and credit is recomputed. An
+explicit link with a later time overrides it. On the embedded log the service must be stopped meanwhile.
 
 Example:
   tributary unlink crm_contact:003Z phone:+8613800001111";
@@ -25,10 +25,10 @@ pub struct UnlinkArgs {
     /// An identifier, kind:value or kind|scope|value
     #[arg(value_name = "IDENTIFIER")]
     one: String,
-    /// The other
+    /// The other identifier
     #[arg(value_name = "IDENTIFIER")]
     other: String,
-    /// As of when (default: now)
+    /// As of this time (default: now)
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
 }
@@ -36,7 +36,7 @@ pub struct UnlinkArgs {
 /// Runs `unlink`.
 ///
 /// # Errors
-/// When an identifier cannot be read or the statement not be sent.
+/// When an identifier cannot be read or the statement cannot be sent.
 pub fn run(args: &UnlinkArgs, global: &Global) -> anyhow::Result<()> {
     let settings = global.settings()?;
     logging::start(&settings.log);

@@ -9,7 +9,7 @@ use crate::stdout::outln;
 use crate::table::{align_right, table};
 use crate::{logging, table};
 
-/// What a set's model is called in a heading: its type, and of a Markov chain the order.
+/// The heading for a set: the type of its model, for a Markov chain with the order.
 pub fn title(set: &ParameterSet) -> String {
     match set.kind() {
         ModelKind::Markov { order } => format!("markov {order}"),
@@ -17,7 +17,7 @@ pub fn title(set: &ParameterSet) -> String {
     }
 }
 
-/// Prints the shares of every model in percent, with the interval that holds 90 % of the resamples.
+/// Prints the shares of every model in percent, with the 90 % interval of the resamples.
 ///
 /// # Errors
 /// When standard output cannot be written.
@@ -54,7 +54,7 @@ fn share(channel: &Channel) -> String {
     percent(channel.share_nano) + &interval.unwrap_or_default()
 }
 
-/// Says on standard error what speaks against relying on the sets; what holds for all of them once.
+/// Prints the warnings of the sets on standard error; those that all sets have only once.
 pub fn warnings(sets: &[ParameterSet]) {
     let all: BTreeSet<&str> = sets.iter().flat_map(|set| &set.warnings).map(|warning| warning.text.as_str()).collect();
     for text in all {
@@ -67,15 +67,15 @@ pub fn warnings(sets: &[ParameterSet]) {
 pub struct Change {
     /// Its label.
     pub channel: String,
-    /// Its share in the old set, billionths; none where that does not know it.
+    /// Its share in the old set, billionths; `None` if it is not there.
     pub old_nano: Option<u64>,
-    /// Its share in the new set, billionths; none where that does not know it.
+    /// Its share in the new set, billionths; `None` if it is not there.
     pub new_nano: Option<u64>,
-    /// Whether the intervals of both have nothing in common; none where one has no interval.
+    /// Whether the two intervals are disjoint; `None` if one is missing.
     pub apart: Option<bool>,
 }
 
-/// What is different between two sets, the greatest difference first.
+/// The differences between two sets, largest first.
 pub fn compare(old: &ParameterSet, new: &ParameterSet) -> Vec<Change> {
     let find = |set: &'_ ParameterSet, name: &str| set.channels.iter().find(|channel| channel.channel == name).cloned();
     let names: BTreeSet<&String> = old.channels.iter().chain(&new.channels).map(|channel| &channel.channel).collect();
@@ -92,7 +92,7 @@ pub fn compare(old: &ParameterSet, new: &ParameterSet) -> Vec<Change> {
     changes
 }
 
-/// Prints what is different.
+/// Prints the differences.
 ///
 /// # Errors
 /// When standard output cannot be written.

@@ -22,25 +22,25 @@ use crate::whole::{Whole, look_at};
 
 const DAY_MS: i64 = 86_400_000;
 
-/// What happened: raw files, else the state of the service that the configuration names, or its topics.
+/// Where journeys come from: raw files; else the state of the configured service, or its topics.
 #[derive(Debug, Args)]
 pub struct Happened {
     #[command(flatten)]
     files: RawFiles,
-    /// Reads the topics touchpoints and milestones, on Kafka all partitions of them, and no state
+    /// Read the topics touchpoints and milestones (on Kafka, all partitions), instead of the state
     #[arg(long, conflicts_with_all = ["sdk", "utm", "webhook", "offline"])]
     topics: bool,
 }
 
-/// What is to be fitted.
+/// What to fit to.
 pub struct FitRequest<'a> {
     /// The kind of milestone that converting journeys lead to.
     pub target: &'a str,
-    /// What touches are called.
+    /// The field of a touch that is its channel.
     pub label: Label,
-    /// What happened later is left out, milliseconds since 1970-01-01 UTC; the newest touch if not given.
+    /// Later events are left out, milliseconds since 1970-01-01 UTC; default: the newest touch.
     pub until_ms: Option<i64>,
-    /// How long after its last touch a journey has not converted; the window if not given.
+    /// How many days after its last touch a journey counts as not converting; default: the window.
     pub patience_days: Option<u32>,
 }
 
@@ -62,7 +62,7 @@ impl FitRequest<'_> {
     }
 }
 
-/// Paths of files of paths.
+/// Reads paths from files of paths.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -77,7 +77,7 @@ pub fn of_tables(files: &[PathBuf], request: &FitRequest<'_>) -> anyhow::Result<
     Ok(Training { paths, about, cycles_ms: Vec::new() })
 }
 
-/// Paths of what has happened.
+/// Reads paths from journeys.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -85,7 +85,7 @@ pub fn of_journeys(happened: &Happened, request: &FitRequest<'_>, settings: &Set
     if happened.topics { of_topics(request, settings) } else { of_units(&happened.files, request, settings) }
 }
 
-/// Paths of raw files, which are replayed, or of the state of a service.
+/// Reads paths from raw files, which are replayed, or from the state of a service.
 fn of_units(files: &RawFiles, request: &FitRequest<'_>, settings: &Settings) -> anyhow::Result<Training> {
     look_at(files, settings, |whole| {
         let mut progress = whole.progress("journeys");
@@ -98,7 +98,7 @@ fn of_units(files: &RawFiles, request: &FitRequest<'_>, settings: &Settings) -> 
     })
 }
 
-/// Paths of what the output topics say: on Kafka of all partitions, whichever machines hold their state.
+/// Reads paths from the output topics: on Kafka from all partitions, whichever machines have their state.
 fn of_topics(request: &FitRequest<'_>, settings: &Settings) -> anyhow::Result<Training> {
     let pipeline = Pipeline::compile(settings).map_err(Usage::from)?;
     let plan = pipeline.plan();
@@ -114,7 +114,7 @@ fn of_topics(request: &FitRequest<'_>, settings: &Settings) -> anyhow::Result<Tr
         }
     }
     let topics = topics(settings.attribution.account_level);
-    // Where all of them end is looked for before any is read.
+    // The ends of all topics are determined before any is read.
     let opened = topics.into_iter().map(|topic| Ok((topic, open_whole(settings, topic)?)));
     let mut opened = opened.collect::<Result<Vec<_>, SourceError>>()?;
     let mut rows = Rows::default();

@@ -16,9 +16,9 @@ use tributary_learn::paths::{ChannelId, Outcomes, Paths};
 use crate::lines::Lines;
 use crate::outcome::Usage;
 
-/// No line of these files is longer.
+/// Longest line of these files, bytes.
 const LINE_BYTES_MAX: usize = 64 << 20;
-/// Between two channels of a path.
+/// Separates the channels of a path.
 const SEPARATOR: u8 = b'>';
 
 #[derive(Deserialize)]
@@ -34,7 +34,7 @@ struct Row {
 /// Adds the paths of a file; `tick` is called for each row.
 ///
 /// # Errors
-/// When it cannot be read; the line and what is wrong with it.
+/// When it cannot be read; the error has the line.
 pub fn read(path: &Path, paths: &mut Paths, tick: &mut dyn FnMut()) -> anyhow::Result<()> {
     let is_csv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
     if is_csv { read_csv(path, paths, tick) } else { read_ndjson(path, paths, tick) }
@@ -58,7 +58,7 @@ fn read_ndjson(path: &Path, paths: &mut Paths, tick: &mut dyn FnMut()) -> anyhow
     Ok(())
 }
 
-/// Where the columns are.
+/// The positions of the columns.
 struct Columns {
     path: usize,
     converting: usize,
@@ -110,7 +110,7 @@ fn add_labels(cell: &[u8], paths: &mut Paths, ids: &mut Vec<ChannelId>, wrong: &
     Ok(())
 }
 
-/// A count; programs of statistics write whole numbers as `3.0`, too.
+/// A count; statistics programs write whole numbers as `3.0`, too.
 fn count(cell: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(cell.trim_ascii()).ok()?;
     let whole =

@@ -20,14 +20,14 @@ use super::text::Needles;
 use crate::ask;
 use crate::source::{EmbeddedReader, Found, KafkaReader, Next, SourceError, TopicReader, WAIT};
 
-/// How long the brokers have for an answer.
+/// Timeout of requests to the brokers.
 const ASK: Duration = Duration::from_secs(10);
-/// A broker looks for what may be deleted this often (`log.retention.check.interval.ms`).
+/// How often a broker checks for data to be deleted (`log.retention.check.interval.ms`).
 const CHECK_MS: i64 = 300_000;
-/// The places of records that are listed of a topic.
+/// Most positions listed per topic.
 const PLACES_MAX: usize = 20;
 
-/// A record.
+/// The position of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Place {
     /// Its partition.
@@ -36,26 +36,26 @@ pub struct Place {
     pub offset: u64,
 }
 
-/// What is held in one place.
+/// Data in one place that names the identifiers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Held {
     /// The topic, by role; on the embedded log also `state` and `files`.
     pub what: String,
-    /// Records, values or files looked at.
+    /// Records, values or files searched.
     pub searched: u64,
     /// How many of them name an identifier.
     pub held: u64,
     /// When the newest of these was written, milliseconds since 1970-01-01 UTC.
     pub newest_ms: Option<i64>,
-    /// Until when it may stay: by the topic's settings; `null` where nothing says so.
+    /// Until when it may be kept, by the topic's settings; `null` without a limit.
     pub until_ms: Option<i64>,
-    /// Why until then, or what to do.
+    /// The reason for that time, or what to do.
     pub because: String,
     /// The first of them.
     pub places: Vec<Place>,
 }
 
-/// Who is looked for.
+/// What to search for.
 struct Search {
     named: Named,
     needles: Needles,
@@ -88,7 +88,7 @@ impl Search {
         found
     }
 
-    /// Reads a topic to where it ends now.
+    /// Reads a topic up to its current end.
     fn topic(&mut self, topic: Topic, reader: &mut dyn TopicReader) -> Result<Held, SourceError> {
         let mut held = Held { what: topic.name().to_owned(), ..Held::default() };
         loop {
@@ -116,7 +116,7 @@ impl Held {
     }
 }
 
-/// Searches all that is kept. Of Kafka's topics also what is not committed or was aborted is read: its bytes are there, too.
+/// Searches everything that is stored. On Kafka this includes uncommitted and aborted records, because their bytes are stored, too.
 ///
 /// # Errors
 /// When something cannot be read.
@@ -139,7 +139,7 @@ pub fn search(settings: &Settings, pipeline: &Pipeline, erased: &[Erasure]) -> a
     Ok(all)
 }
 
-/// Until when a record of a topic may stay, by the topic's settings.
+/// Until when a record of a topic may be kept, by the topic's settings.
 fn stays(topic: Topic, found: &FoundTopic, newest_ms: Option<i64>) -> (Option<i64>, String) {
     let config = |key: &str| found.config.get(key).and_then(|value| value.parse::<i64>().ok());
     let policy = found.config.get("cleanup.policy").map_or("delete", String::as_str);
@@ -151,29 +151,31 @@ fn stays(topic: Topic, found: &FoundTopic, newest_ms: Option<i64>) -> (Option<i6
             until_ms = until_ms.or(end_ms);
             because.push(format!("{what}={limit_ms}"));
         }
-        _ => because.push(format!("{what} sets no end")),
+        _ => because.push(format!("{what} sets no limit")),
     };
     if policy.contains("delete") {
-        // A segment is deleted when its newest record is so old: one that is still written to is closed first.
+        // A segment is deleted when its newest record is old enough; the active one is closed first.
         let segment_ms = config("segment.ms").filter(|segment_ms| *segment_ms < i64::MAX / 4).unwrap_or(0);
         within("retention.ms", config("retention.ms"), segment_ms.saturating_add(CHECK_MS));
     }
     if policy.contains("compact") {
         within("max.compaction.lag.ms", config("max.compaction.lag.ms"), CHECK_MS);
         because.push(match config("delete.retention.ms") {
-            Some(kept_ms) => format!("a tombstone goes delete.retention.ms={kept_ms} later"),
-            None => "a tombstone goes delete.retention.ms later".to_owned(),
+            Some(kept_ms) => format!("a tombstone is deleted delete.retention.ms={kept_ms} later"),
+            None => "a tombstone is deleted delete.retention.ms later".to_owned(),
         });
     }
     if topic.compacted() && until_ms.is_none() {
-        because.push("older records of a key go when the broker compacts; set max.compaction.lag.ms for an end".to_owned());
+        because.push(
+            "older records of a key are deleted when the broker compacts; set max.compaction.lag.ms for a limit".to_owned(),
+        );
     }
     (until_ms, because.join(", "))
 }
 
 fn search_log(settings: &Settings, search: &mut Search) -> anyhow::Result<Vec<Held>> {
     let log = ask::open_log(settings)?;
-    // It keeps all others for ever, but for what compaction takes.
+    // Retention of topics; a compacted topic keeps the rest for ever.
     let days = |topic: Topic| match topic.spec().cleanup {
         Cleanup::Kept(of @ (Retention::Raw | Retention::DeadLetters)) => settings.topics.retention_days(of),
         Cleanup::Kept(_) | Cleanup::Compacted => 0,
@@ -195,7 +197,7 @@ fn search_log(settings: &Settings, search: &mut Search) -> anyhow::Result<Vec<He
 fn advice(pending: usize) -> String {
     match pending {
         0 => "`tributary state forget` drops it, once it is erased".to_owned(),
-        _ => "erased, and still to be forgotten: by the running service within a minute, or by `tributary state forget`"
+        _ => "erased; the raw data is still to be deleted: by the running service within a minute, or by `tributary state forget`"
             .to_owned(),
     }
 }
@@ -209,7 +211,7 @@ fn states(log: &EmbeddedLog, search: &Search, pending: usize) -> anyhow::Result<
     Ok(held)
 }
 
-/// The files as they are: what was deleted may still be in them. Blocks are compressed, but what a block names first is in it as it is.
+/// Searches the files themselves, which may contain deleted data. Blocks are compressed, but the first key of a block is not.
 fn files(folder: &Path, search: &Search, pending: usize) -> anyhow::Result<Held> {
     let mut held = Held { what: "files".to_owned(), because: advice(pending), ..Held::default() };
     let mut folders = vec![folder.to_owned()];

@@ -15,7 +15,7 @@ pub use named::Named;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// What keeps an embedded log in order, by the settings.
+/// The upkeep of an embedded log, by the settings.
 pub fn upkeep(log: &EmbeddedLog, settings: &Settings, pipeline: &Pipeline) -> Upkeep {
     log.upkeep(retention(&settings.topics), Box::new(Named::new(pipeline.clone())))
 }
@@ -23,26 +23,26 @@ pub fn upkeep(log: &EmbeddedLog, settings: &Settings, pipeline: &Pipeline) -> Up
 /// Starts it beside the workers of a service.
 ///
 /// # Errors
-/// When the thread is refused.
+/// When the thread cannot be started.
 pub fn start(service: &mut Service, log: &EmbeddedLog, settings: &Settings, pipeline: &Pipeline) -> std::io::Result<()> {
     let mut upkeep = upkeep(log, settings, pipeline);
     service.watch("upkeep".to_owned(), move |pulse| upkeep.run(pulse))
 }
 
-/// What is due when the workers of a service have ended: the next start goes on with what fails.
+/// Does what is due when the workers of a service have ended. If it fails, the next start continues.
 pub fn at_stop(log: &EmbeddedLog, settings: &Settings, pipeline: &Pipeline) {
     match upkeep(log, settings, pipeline).leave() {
         Ok((Forgotten { identifiers, records }, all)) => {
             if identifiers > 0 {
-                tracing::info!(identifiers, records, "forgot who was erased: records that named them were dropped");
+                tracing::info!(identifiers, records, "deleted the raw data of erasures: records that named them were dropped");
             }
             if !all {
                 tracing::info!(
-                    "who was erased last is still to be forgotten: the next run does it, or `tributary state forget`"
+                    "the raw data of the latest erasures is still to be deleted: the next run does it, or `tributary state forget`"
                 );
             }
         }
-        Err(error) => tracing::warn!(%error, "the upkeep of the embedded log failed; the next run goes on with it"),
+        Err(error) => tracing::warn!(%error, "the upkeep of the embedded log failed; the next run continues it"),
     }
 }
 

@@ -12,24 +12,24 @@ use tributary_runtime::topic::Topic;
 
 use super::text::Needles;
 
-/// Decodes records as ingest does, and looks into their texts.
+/// Decodes records as ingest does, and searches their texts.
 pub struct Named {
     pipeline: Pipeline,
     decoded: Decoded,
-    /// Until when what names an identifier is void, by its hash.
+    /// By hash of an identifier, the time up to which its events are void.
     until: HashMap<Hash128, i64>,
-    /// Who that is, by the positions of the needles.
+    /// The erasures, by position of the needles.
     sought: Vec<Sought>,
     needles: Option<Needles>,
 }
 
 impl Named {
-    /// Looks for nobody yet.
+    /// Searches for nothing yet.
     pub fn new(pipeline: Pipeline) -> Self {
         Self { pipeline, decoded: Decoded::default(), until: HashMap::new(), sought: Vec::new(), needles: None }
     }
 
-    /// Whether an event is void because of whom it names.
+    /// Whether an event is void because it names an erased identifier.
     fn is_void(&self, event: &Event) -> bool {
         event.identifiers.iter().filter_map(|identifier| self.until.get(&identifier.hash())).any(|until_ms| {
             let until_ms = match &event.body {
@@ -44,19 +44,19 @@ impl Named {
 impl Recognise for Named {
     fn look_for(&mut self, sought: &[Sought]) {
         self.until = sought.iter().map(|sought| (sought.erasure.of.hash(), sought.erasure.until_ms)).collect();
-        // More than can be looked for at once are still told by the events that name them.
+        // If there are too many to search texts for, records are still found by their events.
         self.needles = Needles::new(sought.iter().map(|sought| &sought.erasure.of)).ok();
         self.sought = sought.to_vec();
     }
 
-    /// A record of what happened later than the erasure stays, also where its text names somebody: who comes again is known again. One
-    /// that holds several events is as old as the oldest. Of one that holds none it is not known when it happened: it goes if it was received
-    /// before the erasure was.
+    /// A record of events later than the erasure stays, even if its text names the identifier: a person who comes back is known again. A
+    /// record of several events counts as old as its oldest. If it has no event, its time is unknown: it is dropped if it was received
+    /// before the erasure.
     fn names(&mut self, topic: Topic, timestamp_ms: i64, value: &[u8]) -> bool {
         let mut decoded = std::mem::take(&mut self.decoded);
         decoded.clear();
         if Topic::RAW.contains(&topic) {
-            // What is refused is looked at as a text.
+            // A refused record is searched as a text.
             let _ = tributary_ingest::decode_record(self.pipeline.decoder(), topic, value, timestamp_ms, &mut decoded);
         }
         let mut named = decoded.events.iter().any(|event| self.is_void(event));

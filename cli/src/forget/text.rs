@@ -16,15 +16,15 @@ use flate2::read::MultiGzDecoder;
 use percent_encoding::percent_decode_str;
 use tributary_proto::Identifier;
 
-/// Shorter values are found in texts that have nothing to do with them.
+/// Shorter values also occur in unrelated texts.
 const LENGTH_MIN: usize = 6;
-/// Digits of a phone number that are compared: without country code, which many leave out.
+/// Digits of a phone number that are compared: without the country code, which is often left out.
 const PHONE_DIGITS: usize = 10;
-/// Encodings within one another that are undone.
+/// How many nested encodings are decoded.
 const DEPTH: usize = 3;
-/// Shorter runs of letters are no base64 of an identifier.
+/// Shorter runs of letters cannot be base64 of an identifier.
 const BASE64_MIN: usize = 16;
-/// Compressed texts are looked at so far, bytes.
+/// Most bytes that are decompressed of a text.
 const INFLATED_MAX: u64 = 4 << 20;
 
 const LENIENT: GeneralPurposeConfig =
@@ -32,24 +32,24 @@ const LENIENT: GeneralPurposeConfig =
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-/// Identifiers to be looked for in texts.
+/// Searches texts for identifiers.
 pub struct Needles {
-    /// Values as they are written.
+    /// Values as written.
     values: AhoCorasick,
     /// By pattern, the position of the identifier.
     of_value: Vec<usize>,
     /// Digits of phone numbers.
     digits: AhoCorasick,
     of_digits: Vec<usize>,
-    /// Values as they are normalised, whatever their kind.
+    /// Normalised values of any kind.
     plain: AhoCorasick,
 }
 
 impl Needles {
-    /// Looks for these.
+    /// Searches for these.
     ///
     /// # Errors
-    /// When they are too many to be looked for at once.
+    /// When there are too many for one search.
     pub fn new<'a>(identifiers: impl IntoIterator<Item = &'a Identifier>) -> Result<Self, aho_corasick::BuildError> {
         let (mut values, mut of_value, mut digits, mut of_digits) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut plain = Vec::new();
@@ -79,12 +79,12 @@ impl Needles {
         })
     }
 
-    /// Calls `hear` with the position of every identifier that the bytes name.
+    /// Calls `hear` with the position of every identifier that occurs in the bytes.
     pub fn find(&self, bytes: &[u8], hear: &mut dyn FnMut(usize)) {
         self.look(bytes, DEPTH, hear);
     }
 
-    /// Whether the bytes of a file hold an identifier as the pipeline writes it.
+    /// Whether the bytes of a file contain an identifier in the pipeline's own form.
     pub fn is_in(&self, bytes: &[u8]) -> bool {
         self.plain.is_match(bytes)
     }
@@ -109,7 +109,7 @@ impl Needles {
     }
 }
 
-/// The text as people would read it: escapes undone, in lower case, with half-width letters.
+/// The text in a plain form: escapes decoded, lower case, half-width letters.
 fn plain(raw: &str) -> String {
     let mut text = Cow::Borrowed(raw);
     for _ in 0..DEPTH {
@@ -131,7 +131,7 @@ fn half_width(of: char) -> char {
     }
 }
 
-/// Undoes what JSON writes with a backslash, and character references by number.
+/// Decodes JSON escapes, and character references by number.
 fn unescaped(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
@@ -146,7 +146,7 @@ fn unescaped(text: &str) -> String {
     plain
 }
 
-/// The character that a text begins with, and how long it is written.
+/// The character at the beginning of a text, and the length of its escape.
 fn escape(text: &str) -> (char, usize) {
     let number = |digits: &str, radix, length| {
         let found = u32::from_str_radix(digits, radix).ok().and_then(char::from_u32)?;
@@ -170,7 +170,7 @@ fn escape(text: &str) -> (char, usize) {
     })
 }
 
-/// The digits of a text, those together between which stands only what is written between the digits of a phone number.
+/// The digits of a text; separators that occur inside phone numbers are removed.
 fn digits(text: &str) -> String {
     let mut digits = String::new();
     for of in text.chars() {
@@ -184,7 +184,7 @@ fn digits(text: &str) -> String {
     digits
 }
 
-/// What runs of base64 in a text hold; inflated where it is compressed.
+/// Calls `hear` with the content of base64 runs in a text, decompressed if it is compressed.
 fn inner_texts(raw: &str, hear: &mut dyn FnMut(&[u8])) {
     let is_in = |of: char| of.is_ascii_alphanumeric() || matches!(of, '+' | '/' | '-' | '_');
     // JSON may write `/` as `\/`.
@@ -194,7 +194,7 @@ fn inner_texts(raw: &str, hear: &mut dyn FnMut(&[u8])) {
         let Ok(bytes) = decoded else { continue };
         if bytes.starts_with(&[0x1f, 0x8b]) {
             let mut inflated = Vec::new();
-            // As much as can be read of a broken one.
+            // As much as can be decompressed of damaged data.
             let _ = MultiGzDecoder::new(bytes.as_slice()).take(INFLATED_MAX).read_to_end(&mut inflated);
             hear(&inflated);
         } else if std::str::from_utf8(&bytes).is_ok() {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_somebody_elses_is_not_found() {
+    fn identifiers_of_others_are_not_found() {
         for text in [
             "wei@b-corp.example",
             "138 0000 11112",
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_bytes_they_are_looked_at() {
+    fn any_bytes_are_searched() {
         for bytes in [&b"\\"[..], b"\\u", b"\\u12", b"&#;", b"&#xfffffff;", b"%", b"%4", b"\xff\xfe%", b"&", b"\\\xf0\x9f"] {
             assert_eq!(found(bytes), Vec::<usize>::new());
         }

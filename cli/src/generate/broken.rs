@@ -6,7 +6,7 @@ use tributary_runtime::topic::Topic;
 use super::scene::{Moment, Scene};
 use super::webhook::Push;
 
-/// A record that must be refused, and where it goes.
+/// A record that must be refused, and its topic.
 pub(super) fn record(scene: &Scene<'_>, out: &mut Vec<u8>) -> serde_json::Result<Topic> {
     let event_id = scene.event_id().to_string();
     let timestamp = Moment::Rfc3339(scene.step.at_ms).to_string();
@@ -30,7 +30,7 @@ fn native(scene: &Scene<'_>, body: serde_json::Value) -> serde_json::Result<serd
     serde_json::to_value(Push::new(scene, "native", body))
 }
 
-/// A milestone of which one field is wrong.
+/// A milestone with one wrong field.
 fn milestone(scene: &Scene<'_>, field: &str, wrong: &str) -> serde_json::Value {
     let mut record = json!({
         "kind": "milestone",

@@ -9,10 +9,10 @@ use super::words::{COMPANIES, FAMILIES, FREE_MAIL, OFFICIAL_ACCOUNT, OPEN_PLATFO
 pub(super) const PEOPLE_MAX: u32 = 8;
 /// Probability, in percent, that a mailbox is private.
 const FREE_MAIL_PERCENT: u32 = 22;
-/// Mobile prefixes that libphonenumber accepts with any eight digits behind them.
+/// Mobile prefixes that libphonenumber accepts with any eight digits after them.
 const MOBILE_PREFIXES: [&str; 8] = ["130", "135", "136", "138", "139", "180", "186", "189"];
 
-/// Names by which senders know a person, as bits of a set.
+/// Kinds of identifiers of a person, as bits of a set.
 pub(super) mod names {
     pub(crate) const EMAIL: u16 = 1;
     pub(crate) const PHONE: u16 = 2;
@@ -42,7 +42,7 @@ pub(super) struct Person {
     pub(super) user: String,
     pub(super) name: String,
     pub(super) title: &'static str,
-    /// The names that appear in at least one record.
+    /// The identifiers that appear in at least one record.
     pub(super) used: u16,
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Company {
     pub(super) people: Vec<Person>,
 }
 
-/// A line of `truth.ndjson`: what the pipeline should find out, and never reads.
+/// A line of `truth.ndjson`: the truth, which the pipeline never reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Truth {
     /// The person, by number.
@@ -66,12 +66,12 @@ pub struct Truth {
     pub account: String,
     /// The company's domain.
     pub domain: String,
-    /// Every identifier that a record names, normalised, as `kind|scope|value`.
+    /// Every identifier in the records, normalised, as `kind|scope|value`.
     pub identifiers: Vec<String>,
 }
 
 impl Company {
-    /// The company number `index`, with people numbered from `first_person`.
+    /// Company number `index`, with people numbered from `first_person`.
     pub(super) fn new(draw: &mut Draw, index: u64, first_person: u64, people: u64) -> Self {
         let stem = pick(&COMPANIES, draw.bits());
         let name = format!("{stem}-{index}");
@@ -82,7 +82,7 @@ impl Company {
         Self { index, name, domain, account, front_desk, people }
     }
 
-    /// What is true of the company's people.
+    /// The truth about the company's people.
     pub(super) fn truth(&self) -> impl Iterator<Item = Truth> {
         self.people.iter().map(|person| Truth {
             person: format!("person-{}", person.index),
@@ -98,7 +98,8 @@ impl Person {
         let (family, character) = pick(&FAMILIES, draw.bits());
         let mail_domain = if draw.percent(FREE_MAIL_PERCENT) { FREE_MAIL } else { domain };
         let prefix = pick(&MOBILE_PREFIXES, u32::try_from(index % 8).unwrap_or(0));
-        // Multiplying by an odd number that is no multiple of five permutes the eight digits. Not from 0 on: eight noughts are nobody's.
+        // Multiplying by an odd number that is not a multiple of five permutes the eight digits. Not from 0 on, because eight zeros count
+        // as a placeholder.
         let digits = (index / 8 + 1).wrapping_mul(61_803_399) % 100_000_000;
         Self {
             index,
@@ -139,7 +140,7 @@ impl Person {
     }
 }
 
-/// Twelve characters of base 36, as CRM ids have behind their three-letter prefix.
+/// Twelve characters of base 36, as CRM ids have after their three-letter prefix.
 pub(super) fn base36(mut number: u64) -> String {
     let mut digits = [b'0'; 12];
     for digit in digits.iter_mut().rev() {

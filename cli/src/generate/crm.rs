@@ -118,7 +118,7 @@ struct Milestone<'a> {
     withdrawn: bool,
 }
 
-/// A version of a milestone, alone or as the one of a list.
+/// A version of a milestone, alone or in a list of one.
 pub(super) fn milestone(scene: &Scene<'_>, version: u16, out: &mut Vec<u8>) -> serde_json::Result<()> {
     let Some(version) = scene.journey.versions.get(usize::from(version)) else { return Ok(()) };
     let person = scene.person;

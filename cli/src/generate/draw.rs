@@ -3,11 +3,11 @@
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 
-/// A stream of draws.
+/// A stream of random numbers.
 pub(super) struct Draw(ChaCha8Rng);
 
 impl Draw {
-    /// The stream number `stream` of `seed`.
+    /// Stream `stream` of `seed`.
     pub(super) fn new(seed: u64, stream: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);
@@ -25,7 +25,7 @@ impl Draw {
         u32::try_from(wide >> 32).unwrap_or(0)
     }
 
-    /// Whether an event of this probability, in percent, happens.
+    /// True with this probability, in percent.
     pub(super) fn percent(&mut self, probability: u32) -> bool {
         self.below(100) < probability
     }
@@ -43,13 +43,13 @@ impl Draw {
     }
 }
 
-/// The entry of a table that a number selects; the default of the type for an empty table.
+/// The entry of a table at this number, modulo its length; the type's default if it is empty.
 pub(super) fn pick<T: Copy + Default>(table: &[T], by: u32) -> T {
     let index = usize::try_from(by).ok().and_then(|by| by.checked_rem(table.len()));
     index.and_then(|index| table.get(index)).copied().unwrap_or_default()
 }
 
-/// A bijection of the 64-bit numbers that looks random: what makes ids unique without remembering them.
+/// A bijection of the 64-bit numbers that looks random: makes ids unique without remembering them.
 ///
 /// Source: the finaliser of SplitMix64 (Steele, Lea and Flood 2014).
 pub(super) fn scramble(number: u64) -> u64 {

@@ -13,24 +13,24 @@ use super::scene::Moment;
 
 /// Days from the first touch to the last.
 pub const DAYS: usize = 180;
-/// An effect halves in so many days.
+/// Days in which an effect halves.
 pub const HALF_LIFE_DAYS: f64 = 30.0;
-/// The kind of milestone that whoever converts reaches.
+/// The kind of milestone of people who convert.
 pub const TARGET: &str = "closed_won";
-/// When the first day begins: 2024-01-01 in the senders' zone.
+/// The beginning of the first day: 2024-01-01 in the senders' time zone.
 const BEGIN_MS: i64 = 1_704_038_400_000;
 const DAY_MS: i64 = 86_400_000;
-/// Between two touches of a day.
+/// Time between two touches of a day, milliseconds.
 const STEP_MS: i64 = 60_000;
 
-/// What is known of a channel.
+/// The planted properties of a channel.
 struct Channel {
     name: &'static str,
-    /// Touches of a person in a year, on average.
+    /// Touches of a person per year, on average.
     rate: f64,
-    /// What a touch adds to the chance to convert on the day after it, in thousandths.
+    /// What a touch adds to the chance to convert on the next day, in thousandths.
     effect: f64,
-    /// How much more often people who are interested anyway have it.
+    /// How much more often interested people have it.
     pull: f64,
 }
 
@@ -51,7 +51,7 @@ const EMAIL: usize = 3;
 const EVENT: usize = 4;
 const WEBINAR: usize = 7;
 
-/// How effects of several touches go together.
+/// How the effects of several touches combine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Effects {
@@ -59,52 +59,53 @@ pub enum Effects {
     Additive,
     /// Content and webinars do little alone and much together.
     Interacting,
-    /// The more there was, the less another touch adds.
+    /// Each further touch adds less.
     Saturating,
-    /// An event works after e-mail only.
+    /// An event works only after email.
     Ordered,
-    /// They add up, and people who are interested anyway convert more and are shown more of some channels.
+    /// They add up, and people who are interested anyway convert more often and see more of some channels.
     Confounded,
 }
 
 impl Effects {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 5] = [Self::Additive, Self::Interacting, Self::Saturating, Self::Ordered, Self::Confounded];
 }
 
-/// What a channel has done.
+/// The true effect of a channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Done {
     /// The channel.
     pub channel: String,
     /// How many fewer people are expected to convert without it.
     pub lost: f64,
-    /// Its part of the sum over all channels.
+    /// Its share of the sum over all channels.
     pub share: f64,
 }
 
-/// What is true of a history: what reports should find out, and never read.
+/// The truth about a history, which reports never read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Planted {
-    /// How effects go together.
+    /// How effects combine.
     pub effects: Effects,
-    /// How many people there are.
+    /// The number of people.
     pub people: u64,
     /// How many of them converted.
     pub converted: u64,
     /// The kind of milestone that they reached.
     pub target: String,
-    /// What each channel has done.
+    /// The true effect of each channel.
     pub channels: Vec<Done>,
 }
 
-/// A touch: its day and its channel, by number.
+/// A touch: day, and position of the channel.
 type Touch = (usize, usize);
 
-/// Invents a history; every record, a native one, goes to `record`, person by person. The same arguments give the same bytes on every machine.
+/// Generates a history. `record` is called with every record (native ones), person by person. The same arguments give the same bytes on
+/// every machine.
 ///
 /// # Errors
-/// Those of `record`.
+/// Errors of `record`.
 pub fn invent<E>(
     effects: Effects,
     people: u64,
@@ -152,7 +153,7 @@ fn touches(effects: Effects, interest: f64, draw: &mut Draw) -> Vec<Touch> {
     touches
 }
 
-/// The chance not to have converted by the end of each day, with these touches but those of the channel `without`.
+/// The probability of not having converted by the end of each day, with these touches, except those of the channel `without`.
 fn staying(effects: Effects, interest: f64, touches: &[Touch], without: Option<usize>) -> Vec<f64> {
     let mut active = [0.0_f64; COUNT];
     let (mut mailed, mut staying, mut all) = (false, 1.0, Vec::with_capacity(DAYS));
@@ -174,7 +175,7 @@ fn staying(effects: Effects, interest: f64, touches: &[Touch], without: Option<u
     all
 }
 
-/// What the touches of all channels do on a day, in thousandths.
+/// The combined effect of all channels on a day, in thousandths.
 fn together(effects: Effects, active: &[f64; COUNT]) -> f64 {
     let sum: f64 = active.iter().sum();
     let of = |at: usize| active.get(at).copied().unwrap_or_default();
@@ -189,7 +190,7 @@ fn end(staying: &[f64]) -> f64 {
     staying.last().copied().unwrap_or(1.0)
 }
 
-/// The records of a person: touches up to the day of conversion, and the milestone at the end of that day.
+/// Writes the records of a person: touches up to the day of conversion, and the milestone at the end of that day.
 fn say<E>(
     person: u64,
     touches: &[Touch],
@@ -254,7 +255,7 @@ mod tests {
 
     #[test]
     fn effects_add_up_and_two_that_need_each_other_do_not() {
-        // In the day after them, of a history of two touches.
+        // On the day after both touches of a history.
         let touches = [(0, CONTENT), (0, WEBINAR)];
         let drop = |effects, without| {
             let day = |without| *staying(effects, 0.0, &touches, without).first().unwrap();

@@ -17,7 +17,7 @@ pub(super) struct Journey {
     pub(super) steps: Vec<Step>,
 }
 
-/// How far a deal comes, as the number of stages it reaches; more entries make one more likely.
+/// How many stages a deal reaches; more entries make a number more likely.
 const DEPTHS: [usize; 12] = [0, 0, 0, 1, 2, 2, 3, 4, 6, 7, 8, 8];
 /// The stages of a deal with the days that each takes.
 const STAGES: [(&str, u32, u32); 8] = [
@@ -42,7 +42,7 @@ pub(super) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    /// The journey of `company` in the `active_ms` from `start_ms`, of about `events` records.
+    /// The journey of `company` in the `active_ms` from `start_ms`, with about `events` records.
     pub(super) fn plan(
         draw: &'a mut Draw,
         company: Company,
@@ -59,7 +59,7 @@ impl<'a> Planner<'a> {
             planner.deal(champion, since_ms);
         }
         planner.browse(people, events);
-        // Copies that arrive at one time keep the order in which they were planned.
+        // Stable: copies with the same arrival keep their order.
         planner.journey.steps.sort_by_key(|step| step.arrives_ms);
         planner.journey
     }
@@ -77,9 +77,9 @@ impl<'a> Planner<'a> {
             person.used |= used;
         }
         let delay_ms = match kind {
-            // Spreadsheets come days later.
+            // Spreadsheets arrive days later.
             Kind::Booth => self.draw.days(1, 4),
-            // Phones without a network, a CRM that synchronises at night.
+            // Phones that were offline, CRMs that synchronise at night.
             _ if self.draw.percent(4) => self.draw.minutes(60, 3 * 1_440),
             _ => i64::from(self.draw.below(60)) * 1_000,
         };
@@ -88,7 +88,7 @@ impl<'a> Planner<'a> {
             Step { at_ms, received_ms, arrives_ms: received_ms, person, kind, detail: self.draw.bits(), serial: self.serial };
         self.serial += 1;
         self.journey.steps.push(step);
-        // WeChat sends again after five seconds without an answer; other senders now and then.
+        // WeChat sends again after five seconds without an answer; other senders sometimes.
         let copies = match kind {
             Kind::Scan if self.draw.percent(15) => 1 + self.draw.below(3),
             _ if self.draw.percent(2) => 1,
@@ -99,7 +99,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// A person's own journey. Returns the person and the time since when it is known by name, if ever.
+    /// A person's own journey. Returns the person, and when the person gave their name, if ever.
     fn person(&mut self, person: u16) -> Option<(u16, i64)> {
         let third = self.active_ms / 3;
         let first_ms =
@@ -146,7 +146,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The same person comes back on another browser and says so.
+    /// The same person returns with another browser and logs in.
     fn second_browser(&mut self, person: u16, form_ms: i64) {
         if self.draw.percent(40) {
             let at_ms = form_ms + self.draw.days(1, 45);
@@ -233,7 +233,7 @@ impl<'a> Planner<'a> {
         }
         self.milestone(champion, kind, at_ms, object.to_owned(), Some(value), false, None);
         if kind == "opportunity" && self.draw.percent(20) {
-            // The first estimate was wrong; the opportunity's date stays.
+            // The first estimate was wrong; the opportunity's date does not change.
             let amended = (value.0 / 4 * u64::from(2 + self.draw.below(6)), value.1, value.2);
             let later_ms = at_ms + self.draw.days(1, 10);
             self.milestone(champion, kind, later_ms, object.to_owned(), Some(amended), false, Some(at_ms));
@@ -267,7 +267,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What a deal is worth: 20,000 to two million yuan, more often little, in minor units of its currency.
+    /// The value of a deal: 20,000 to two million yuan, more often little, in minor units of its currency.
     fn value(&mut self) -> (u64, &'static str, u32) {
         let (currency, decimals, thousandths) = pick(&CURRENCIES, self.draw.bits());
         let yuan = 20_000 << self.draw.below(6);
@@ -279,7 +279,7 @@ impl<'a> Planner<'a> {
         )
     }
 
-    /// Visits, until there are as many records as wanted.
+    /// Adds visits until there are as many records as wanted.
     fn browse(&mut self, people: u16, events: u64) {
         let wanted = usize::try_from(events).unwrap_or(usize::MAX);
         let minutes = u32::try_from((self.active_ms - DAY_MS).max(DAY_MS) / MINUTE_MS).unwrap_or(u32::MAX);
@@ -297,7 +297,7 @@ impl<'a> Planner<'a> {
         self.journey.steps.truncate(wanted.max(usize::try_from(self.essential()).unwrap_or(0)));
     }
 
-    /// Records up to the last one that is not a visit: what must not be cut off.
+    /// The number of records up to the last one that is not a visit: these must not be cut off.
     fn essential(&self) -> u64 {
         let visit = |kind| matches!(kind, Kind::Landing { .. } | Kind::Page { .. } | Kind::Broken);
         self.journey.steps.iter().rposition(|step| !visit(step.kind)).map_or(0, |at| u64::try_from(at).unwrap_or(0) + 1)

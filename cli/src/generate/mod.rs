@@ -41,37 +41,37 @@ use scene::Scene;
 pub use company::Truth;
 pub use sheet::{header, row};
 
-/// When every history begins: 2023-01-02T00:00:00+08:00, a Monday.
+/// The beginning of every history: 2023-01-02T00:00:00+08:00, a Monday.
 pub const START_MS: i64 = 1_672_588_800_000;
-/// What a configuration says of this market: which site is ours, and that its private mailboxes name no account.
+/// The configuration for a history: the own site, and that its private mailboxes imply no account.
 pub const CONFIGURATION: &str =
     "[ingest]\nown_sites = [\"a-corp.example\"]\n\n[identity]\nfree_mail = [\"freemail.example\"]\n";
-/// The same of a history with dimensions: which there are.
+/// The same for a history with dimensions: declares them.
 pub const CONFIGURATION_WITH_DIMENSIONS: &str = "[ingest]\nown_sites = [\"a-corp.example\"]\ndimensions = [\"region\", \"product\", \"team\"]\n\n\
      [identity]\nfree_mail = [\"freemail.example\"]\n";
-/// Records of a person, where nothing else is said.
+/// Default number of records per person.
 pub const EVENTS_PER_PERSON: u64 = 20;
-/// The shortest history, in days: one company's journey must fit.
+/// The shortest history, days: one company's journey must fit.
 pub const DAYS_MIN: u32 = 30;
 
 const DAY_MS: i64 = 86_400_000;
-/// The longest that a company is active, in days; in a short history half of it.
+/// Longest activity of a company, days; in a short history half of its length.
 const ACTIVE_DAYS_MAX: u32 = 150;
 
-/// What history is wanted.
+/// The parameters of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spec {
     /// People, in companies of one to eight.
     pub people: u64,
-    /// Decides everything that is drawn.
+    /// The seed of everything random.
     pub seed: u64,
-    /// Days from the first to the last event; [`DAYS_MIN`] at least.
+    /// Days from the first to the last event; at least [`DAYS_MIN`].
     pub days: u32,
-    /// Records in all, copies included. Where people and their deals need more, there are more.
+    /// Records in all, including copies. People and their deals may need more.
     pub events: u64,
     /// Whether senders make mistakes: odd URLs, misspelt and shared identifiers, records that must be refused.
     pub messy: bool,
-    /// Whether senders give dimensions of the operator's own.
+    /// Whether senders give own dimensions.
     pub dimensions: bool,
 }
 
@@ -80,31 +80,31 @@ pub struct Spec {
 pub struct RawRecord {
     /// The raw topic.
     pub topic: Topic,
-    /// When it arrives, milliseconds since 1970-01-01 UTC: the history is sorted by it.
+    /// When it arrives, milliseconds since 1970-01-01 UTC; histories are sorted by it.
     pub arrives_ms: i64,
     /// The record's value: JSON.
     pub value: Vec<u8>,
-    /// Whether it came as a row of a spreadsheet: see [`row`].
+    /// Whether it is a row of a spreadsheet: see [`row`].
     pub sheet: bool,
 }
 
-/// What a history consists of.
+/// An item of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     /// A record, in the order of arrival.
     Record(RawRecord),
-    /// What is true of a person; comes before the person's first record.
+    /// The truth about a person; comes before the person's first record.
     Person(Truth),
 }
 
-/// A history, made as it is read.
+/// A history, generated while it is read.
 pub struct History {
     spec: Spec,
     active_ms: i64,
     next_company: u64,
     next_person: u64,
     planned_events: u64,
-    /// Companies with steps to come, by number, each with the steps already taken.
+    /// Companies with further steps, by number, each with the number of steps taken.
     active: BTreeMap<u64, (Journey, usize)>,
     /// The next arrival of every active company.
     queue: BinaryHeap<Reverse<(i64, u64)>>,
@@ -128,7 +128,7 @@ impl History {
         }
     }
 
-    /// When the next company begins, if there is one: companies begin evenly over the history.
+    /// When the next company begins, if there is one: beginnings are spread evenly over the history.
     fn next_start_ms(&self) -> Option<i64> {
         if self.next_person >= self.spec.people {
             return None;
@@ -163,7 +163,7 @@ impl History {
         let person = journey.company.people.get(usize::from(step.person))?;
         let scene = Scene { journey, company: &journey.company, person, step, messy: self.spec.messy };
         let mut value = Vec::with_capacity(512);
-        // Writing to memory cannot fail, and nothing here refuses to be JSON.
+        // Writing to memory cannot fail, and all values can be written as JSON.
         let (topic, sheet) = render::render(&scene, &mut value).ok()?;
         if self.spec.dimensions {
             own_dimensions::give(&scene, &mut value);

@@ -6,7 +6,7 @@ use super::draw::pick;
 use super::scene::{EventId, Moment, Scene};
 use super::words::SHOWS;
 
-/// The columns of the spreadsheet, as fields of the native record. The organiser of some histories tells the visitor's region, too: the last.
+/// The columns of the spreadsheet, as fields of the native record. Some organisers also give the visitor's region: the last column.
 pub(super) const COLUMNS: [&str; 10] = [
     "event_id",
     "timestamp",
@@ -39,7 +39,7 @@ struct Traits<'a> {
     name: &'a str,
 }
 
-/// A badge scanned at a trade show. In messy data the visitor sometimes typed on the booth's tablet, whose cookie many share.
+/// A badge scanned at a trade show. In messy data some visitors typed on the booth's tablet, which has one cookie for all.
 pub(super) fn booth(scene: &Scene<'_>, out: &mut Vec<u8>) -> serde_json::Result<()> {
     let badge = Badge {
         event_id: scene.event_id(),

@@ -6,13 +6,13 @@ use super::draw::pick;
 use super::scene::Scene;
 use super::step::Kind;
 
-/// Where they stand in a record.
+/// The field of a record with own dimensions.
 const FIELD: &str = "dimensions";
 const REGIONS: [&str; 4] = ["east", "south", "north", "华中"];
 const PRODUCTS: [&str; 3] = ["crm", "mes", "analytics"];
 const TEAMS: [&str; 2] = ["inside-sales", "field-sales"];
 
-/// Gives a record those that its sender knows.
+/// Adds the dimensions that its sender knows to a record.
 pub(super) fn give(scene: &Scene<'_>, record: &mut Vec<u8>) {
     let company = u32::try_from(scene.company.index % 12).unwrap_or_default();
     let region = ("region", pick(&REGIONS, company));
@@ -22,12 +22,12 @@ pub(super) fn give(scene: &Scene<'_>, record: &mut Vec<u8>) {
         Kind::Landing { .. } | Kind::Form { .. } | Kind::Webinar => vec![product],
         Kind::Booth => vec![region],
         Kind::Call => vec![region, team],
-        // A deal is handed over now and then.
+        // Sometimes a deal changes its team.
         Kind::Milestone(_) if scene.choose(61, 3) > 0 => vec![region, product, team],
         Kind::Milestone(_) => vec![region],
         _ => return,
     };
-    // What must be refused need not be JSON.
+    // Records that must be refused need not be JSON.
     let Ok(mut whole) = serde_json::from_slice::<Value>(record) else { return };
     let values: Map<String, Value> = given.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
     if let Some(place) = place(&mut whole) {
@@ -36,7 +36,7 @@ pub(super) fn give(scene: &Scene<'_>, record: &mut Vec<u8>) {
     }
 }
 
-/// The object of a record that holds them: the context of a message, the body of a push, or the record itself.
+/// The object in a record for dimensions: the context of a message, the body of a push, or the record itself.
 fn place(whole: &mut Value) -> Option<&mut Map<String, Value>> {
     let record = whole.as_object_mut()?;
     for part in ["context", "body"] {

@@ -10,7 +10,7 @@ use super::company::{Company, Person};
 use super::journey::Journey;
 use super::step::Step;
 
-/// What a renderer is given.
+/// The input of a renderer.
 pub(super) struct Scene<'a> {
     pub(super) journey: &'a Journey,
     pub(super) company: &'a Company,
@@ -37,7 +37,7 @@ impl Scene<'_> {
         if browser == 0 { first } else { second }
     }
 
-    /// The email as people type it.
+    /// The email address as people type it.
     pub(super) fn typed_email(&self) -> String {
         let email = &self.person.email;
         match (self.messy, self.choose(1, 10)) {
@@ -47,7 +47,7 @@ impl Scene<'_> {
         }
     }
 
-    /// The phone number as people type it; in messy data now and then the front desk's.
+    /// The phone number as people type it; in messy data sometimes that of the front desk.
     pub(super) fn typed_phone(&self) -> String {
         let phone = &self.person.phone;
         if self.messy && self.choose(2, 25) == 0 {
@@ -82,12 +82,12 @@ impl Serialize for EventId {
     }
 }
 
-/// A moment as text in the senders' time zone, +08:00.
+/// A time as text in the senders' time zone, +08:00.
 #[derive(Clone, Copy)]
 pub(super) enum Moment {
     /// RFC 3339 with the offset.
     Rfc3339(i64),
-    /// As a spreadsheet has it: without an offset, to the second.
+    /// As in a spreadsheet: without an offset, to the second.
     Local(i64),
 }
 

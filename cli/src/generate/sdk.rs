@@ -24,7 +24,7 @@ struct Message<'a> {
     context: Context<'a>,
 }
 
-/// Some SDKs send the corrected time, others what it is corrected from.
+/// Some SDKs send the corrected time, others the data for the correction.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Times {
@@ -44,7 +44,7 @@ impl Times {
         if scene.choose(10, 3) > 0 {
             return Self::Corrected { timestamp: Moment::Rfc3339(step.at_ms), received_at };
         }
-        // The device's clock is off by up to ten minutes either way; both of its times are.
+        // The device's clock is wrong by up to ten minutes, and so are both of its times.
         let skew_ms = (i64::from(scene.choose(11, 1_201)) - 600) * 1_000;
         Self::Skewed {
             original_timestamp: Moment::Rfc3339(step.at_ms + skew_ms),
@@ -105,7 +105,7 @@ fn page_of(scene: &Scene<'_>) -> Page {
     }
 }
 
-/// A page view that follows another on our site.
+/// A page view that follows another one on our site.
 pub(super) fn page(scene: &Scene<'_>, cookie: u8, out: &mut Vec<u8>) -> serde_json::Result<()> {
     let message = Message {
         r#type: "page",

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::offline::COLUMNS;
 
-/// The spreadsheet's header, with a column of dimensions or without.
+/// The spreadsheet's header, with or without a column of dimensions.
 pub fn header(dimensions: bool) -> &'static [&'static str] {
     match COLUMNS.split_last() {
         Some((_, plain)) if !dimensions => plain,
@@ -12,7 +12,7 @@ pub fn header(dimensions: bool) -> &'static [&'static str] {
     }
 }
 
-/// The cells of a record that came as a row, in the order of the header; `None` for a record that is none.
+/// The cells of a record from a spreadsheet, in the order of the header; `None` for any other record.
 pub fn row(record: &[u8], header: &[&str]) -> Option<Vec<String>> {
     let record: Value = serde_json::from_slice(record).ok()?;
     let cell = |column: &&str| {

@@ -40,9 +40,9 @@ pub(super) enum Kind {
 pub(super) struct Step {
     /// When it happened, milliseconds since 1970-01-01 UTC.
     pub(super) at_ms: i64,
-    /// When the sender says that it was received.
+    /// When it was received, as the sender states.
     pub(super) received_ms: i64,
-    /// When this copy of the record arrives: what the history is sorted by.
+    /// When this copy of the record arrives; histories are sorted by it.
     pub(super) arrives_ms: i64,
     /// The person, by position in the company.
     pub(super) person: u16,
@@ -59,7 +59,7 @@ pub(super) struct Step {
 pub(super) struct Version {
     pub(super) kind: &'static str,
     pub(super) object: String,
-    /// When the milestone was reached, where this version is a later word about it.
+    /// When the milestone was reached, if this version is a later report of it.
     pub(super) occurred_ms: Option<i64>,
     /// Minor units and currency with its decimals.
     pub(super) value: Option<(u64, &'static str, u32)>,

@@ -10,7 +10,7 @@ use super::*;
 
 const SPEC: Spec = Spec { people: 400, seed: 42, days: 200, events: 8_000, messy: false, dimensions: false };
 
-/// As what ingest reads the records of a raw topic.
+/// The source of the records of a raw topic.
 fn source_of(topic: Topic) -> Source {
     match topic {
         Topic::Sdk => Source::Sdk,
@@ -28,7 +28,7 @@ fn truths(spec: Spec) -> Vec<Truth> {
     History::new(spec).filter_map(|item| if let Item::Person(truth) = item { Some(truth) } else { None }).collect()
 }
 
-/// Native records of the CRM, with the bodies of lists one by one.
+/// Native records of the CRM, with lists split into their bodies.
 fn pushed(spec: Spec) -> Vec<Value> {
     let webhooks = records(spec).into_iter().filter(|record| record.topic == Topic::Webhook);
     webhooks

@@ -9,7 +9,7 @@ use super::draw::pick;
 use super::scene::{EventId, Moment, Scene};
 use super::words::{ARRIVALS, CAMPAIGNS, CAMPAIGNS_ZH, PAGES, SITE};
 
-/// What browsers leave as it is in a query value.
+/// Characters that browsers do not escape in a query value.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 #[derive(Serialize)]
@@ -28,7 +28,7 @@ struct Hit<'a> {
 pub(super) fn landing(scene: &Scene<'_>, cookie: u8, out: &mut Vec<u8>) -> serde_json::Result<()> {
     let (query, referrer) = pick(&ARRIVALS, scene.choose(20, 1_024));
     let has_device = scene.person.used & names::DEVICE != 0;
-    // A broken tag manager sends the word for nothing.
+    // A broken tag manager sends a word for "no value".
     let lost = scene.messy && scene.choose(21, 100) == 0 && has_device;
     let hit = Hit {
         event_id: scene.event_id(),

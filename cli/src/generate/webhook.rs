@@ -6,7 +6,7 @@ use super::draw::pick;
 use super::scene::{EventId, Moment, Scene};
 use super::words::{CAMPAIGNS, OFFICIAL_ACCOUNT, OPEN_PLATFORM};
 
-/// What the receiver of a webhook writes to the topic.
+/// The envelope that the receiver of a webhook writes to the topic.
 #[derive(Serialize)]
 pub(super) struct Push<B> {
     provider: &'static str,
@@ -25,7 +25,7 @@ impl<B: Serialize> Push<B> {
     }
 }
 
-/// A scan of a QR code that carries the cookie: the first one follows the account, later ones only scan.
+/// A scan of a QR code with the cookie: the first scan follows the account, later ones only scan.
 pub(super) fn scan(scene: &Scene<'_>, out: &mut Vec<u8>) -> serde_json::Result<()> {
     let (event, key) = if scene.choose(30, 5) > 0 { ("subscribe", "qrscene_aid_") } else { ("SCAN", "aid_") };
     let body = format!(

@@ -9,7 +9,7 @@ pub(super) const OPEN_PLATFORM: &str = "op_acorp";
 /// The domain of private mailboxes, to be on the list of free-mail domains.
 pub(super) const FREE_MAIL: &str = "freemail.example";
 
-/// How a visitor comes to the site: the landing page's query (`{}` stands for the campaign, `[]` for a click id) and the referrer.
+/// How visitors arrive at the site: the landing page's query (`{}` stands for the campaign, `[]` for a click id) and the referrer.
 pub(super) const ARRIVALS: [(&str, &str); 14] = [
     ("utm_source=baidu&utm_medium=cpc&utm_campaign={}&bd_vid=[]", "https://www.baidu.com/"),
     ("utm_source=baidu&utm_medium=cpc&utm_campaign={}&utm_term=crm&bd_vid=[]", "https://www.baidu.com/"),
@@ -41,7 +41,7 @@ pub(super) const CAMPAIGNS: [&str; 10] = [
     "partner-week",
 ];
 
-/// The same in Chinese, as many advertisers name them.
+/// Campaigns with Chinese names, as many advertisers have.
 pub(super) const CAMPAIGNS_ZH: [&str; 4] = ["华东数字化", "春季发布会", "制造业白皮书", "品牌词"];
 
 /// Pages of our site.
@@ -59,7 +59,7 @@ pub(super) const COMPANIES: [&str; 12] = [
     "zhongyi",
 ];
 
-/// Family names, with which a person is addressed.
+/// Family names.
 pub(super) const FAMILIES: [(&str, &str); 12] = [
     ("wang", "王"),
     ("li", "李"),
@@ -78,7 +78,7 @@ pub(super) const FAMILIES: [(&str, &str); 12] = [
 /// Titles.
 pub(super) const TITLES: [&str; 6] = ["CIO", "IT经理", "采购总监", "运营负责人", "CEO", "市场经理"];
 
-/// Currencies of deals, with their decimals and a factor from yuan in thousandths. More entries make one more likely.
+/// Currencies of deals, with their decimals, and a factor from yuan in thousandths. More entries make one more likely.
 pub(super) const CURRENCIES: [(&str, u32, u64); 10] = [
     ("CNY", 2, 1_000),
     ("CNY", 2, 1_000),

@@ -19,16 +19,16 @@ use crate::rows::{Declared, Row, RowProblem, Rows};
 
 pub use shown::Shown;
 
-/// The most problems that are kept; all are counted.
+/// Most problems that are kept; all are counted.
 const PROBLEMS_MAX: usize = 10_000;
-/// The most rows that are shown of what would be sent.
+/// Most rows shown of those that would be sent.
 const SHOWN_MAX: usize = 20;
 
 /// A file to import.
 pub enum Input {
     /// A table.
     Table(Box<Rows>),
-    /// A native record a line.
+    /// One native record per line.
     Lines {
         /// The file.
         lines: Lines,
@@ -36,16 +36,16 @@ pub enum Input {
 }
 
 impl Input {
-    /// Opens a file: NDJSON by its name, else a table.
+    /// Opens a file: NDJSON by its name, otherwise a table.
     ///
     /// # Errors
-    /// When it cannot be read or is no table, or something is declared that such a file does not have.
+    /// When it cannot be read or is not a table, or an option does not apply to such a file.
     pub fn open(file: &Path, decoder: &Decoder, declared: Declared, record_bytes_max: usize) -> anyhow::Result<Self> {
         let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_lowercase();
         if ["ndjson", "jsonl", "json"].contains(&extension.as_str()) {
             if declared != Declared::default() {
                 anyhow::bail!(Usage(format!(
-                    "{}: a record a line is read as it is: nothing is declared of it",
+                    "{}: NDJSON is read as it is: leave out --mapping, --encoding, --format, --delimiter and --sheet",
                     file.display()
                 )));
             }
@@ -57,7 +57,7 @@ impl Input {
         Ok(Self::Table(Box::new(Rows::open_as(file, decoder, declared)?)))
     }
 
-    /// How many rows there are, where that is known.
+    /// The number of rows, if known.
     pub fn count(&self) -> Option<u64> {
         match self {
             Self::Table(rows) => Some(rows.count()),
@@ -65,7 +65,7 @@ impl Input {
         }
     }
 
-    /// What was found and not declared, in words; and which sheets are not read.
+    /// What was detected, in words; and which sheets are not read.
     pub fn found(&self) -> Vec<String> {
         match self {
             Self::Table(rows) => [rows.told(), rows.unread()].concat(),
@@ -73,7 +73,7 @@ impl Input {
         }
     }
 
-    /// Columns that have no effect.
+    /// Columns without effect.
     pub fn unknown_columns(&self) -> Vec<String> {
         match self {
             Self::Table(rows) => rows.unknown_columns().map(str::to_owned).collect(),
@@ -116,34 +116,34 @@ fn each_line(lines: &mut Lines, take: &mut dyn FnMut(Row) -> anyhow::Result<()>)
     }
 }
 
-/// What an import has done, or would do.
+/// The result of an import or a dry run.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
     /// Rows of the file.
     pub rows: u64,
-    /// Rows sent, by this run and those that it goes on from.
+    /// Rows sent, by this run and the interrupted one that it continues.
     pub sent: u64,
-    /// Rows that cannot be used, likewise.
+    /// Rows refused, likewise.
     pub refused: u64,
-    /// Rows that an interrupted run had done.
+    /// Rows that an interrupted run had finished.
     pub resumed_after: u64,
-    /// What this run's rows are, by kind.
+    /// The kinds of records in this run's rows.
     pub kinds: BTreeMap<&'static str, u64>,
-    /// What was found of the file and not declared, in words: its encoding, its sheet and those that are not read, the header's line.
+    /// What was detected, in words: encoding, sheet, sheets that are not read, line of the header.
     pub found: Vec<String>,
-    /// Columns that have no effect.
+    /// Columns without effect.
     pub unknown_columns: Vec<String>,
-    /// What is wrong with rows of this run; the first of them.
+    /// The first problems with rows of this run.
     pub problems: Vec<RowProblem>,
     /// Values of fields that cannot be read: their rows count without them.
     pub fields_ignored: u64,
-    /// Which these are; the first of them.
+    /// The first of these.
     pub ignored: Vec<RowProblem>,
-    /// Of a dry run, the first rows that would be sent.
+    /// For a dry run, the first rows that would be sent.
     pub shown: Vec<Shown>,
 }
 
-/// Sends what can be used; only checks where nothing is sent.
+/// Sends the valid rows; in a dry run it only checks them.
 pub struct Import<'a> {
     /// Checks the rows.
     pub decoder: &'a Decoder,
@@ -154,15 +154,15 @@ pub struct Import<'a> {
 }
 
 impl<'a> Import<'a> {
-    /// Sends where there is something to send with, and goes on where an earlier run was interrupted.
+    /// Continues where an interrupted run stopped, if `sending` has such a position.
     pub fn new(decoder: &'a Decoder, count: Option<u64>, sending: Option<&'a mut Sending>) -> Self {
         Self { decoder, sending, progress: Progress::new("import", count) }
     }
 
-    /// Does it.
+    /// Runs the import.
     ///
     /// # Errors
-    /// When the file cannot be read, or a record not be delivered; rows at fault are in the report.
+    /// When the file cannot be read, or a record cannot be delivered. Invalid rows are in the report.
     pub fn run(mut self, input: &mut Input) -> anyhow::Result<Report> {
         let mut report = Report { found: input.found(), unknown_columns: input.unknown_columns(), ..Report::default() };
         if let Some(sending) = &self.sending {
@@ -198,7 +198,7 @@ impl<'a> Import<'a> {
         Ok(report)
     }
 
-    /// Returns the row's line where it can be used.
+    /// Checks a row, and sends it if it is valid; returns its line then.
     fn row(
         &mut self,
         row: Row,

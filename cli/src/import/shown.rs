@@ -13,18 +13,18 @@ pub struct Shown {
     pub line: u64,
     /// The kind of record.
     pub kind: &'static str,
-    /// When, in minutes of UTC; of spend the day.
+    /// The time to the minute, in UTC; for spend the day.
     pub time: String,
-    /// The kinds of identifiers that it has.
+    /// The kinds of its identifiers.
     pub who: String,
     /// The channel.
     pub channel: String,
-    /// What else it says.
+    /// The other content.
     pub what: String,
 }
 
 impl Shown {
-    /// What was decoded of a row.
+    /// From the decoded events of a row.
     pub fn of(line: u64, decoded: &Decoded) -> impl Iterator<Item = Self> {
         let events = decoded.events.iter().map(move |event| of_event(line, event));
         events.chain(decoded.spends.iter().map(move |spend| of_spend(line, spend)))

@@ -8,14 +8,14 @@ use super::*;
 use crate::resume::{CheckpointSink, NotedIn, Unfinished, Work};
 use crate::sink::SinkError;
 
-/// What is stored, with its checkpoint.
+/// The stored records, with the checkpoint.
 #[derive(Default)]
 struct Stored {
     records: Vec<Vec<u8>>,
     checkpoint: Option<Vec<u8>>,
 }
 
-/// Stores what is committed; breaks down at the given record.
+/// Stores committed records; fails at the given record.
 struct Shelf {
     stored: Rc<RefCell<Stored>>,
     waiting: Vec<Vec<u8>>,
@@ -65,7 +65,7 @@ fn import(file: &Path, how: &str, stored: &Rc<RefCell<Stored>>, breaks_at: Optio
 }
 
 #[test]
-fn an_interrupted_import_goes_on_where_it_was() {
+fn an_interrupted_import_continues_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("list.csv");
     let mut text = "timestamp,user_id\n".to_owned();
@@ -81,7 +81,7 @@ fn an_interrupted_import_goes_on_where_it_was() {
     assert_eq!(stored.borrow().records.len(), 40_000, "the checkpoint is that of what was committed");
     assert!(note.exists());
 
-    // Read in another way it is other work, and takes the place of what was unfinished.
+    // With other options it is another piece of work, and replaces the unfinished one.
     let other = Rc::default();
     assert_eq!(import(&file, "GBK", &other, None).unwrap().resumed_after, 0);
     assert_eq!(other.borrow().records.len(), 49_999);
@@ -95,20 +95,20 @@ fn an_interrupted_import_goes_on_where_it_was() {
     assert_eq!(stored.borrow().records, other.borrow().records, "each once, in order");
     assert!(!note.exists());
 
-    // To its end and told: now it is a new run.
+    // Finished and confirmed: the same command is a new run now.
     assert_eq!(import(&file, "", &stored, None).unwrap().resumed_after, 0);
     assert_eq!(stored.borrow().records.len(), 2 * 49_999);
 }
 
 #[test]
-fn a_run_that_has_sent_all_and_told_nothing_sends_nothing_again() {
+fn a_run_killed_before_its_report_sends_nothing_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("list.csv");
     fs::write(&file, "timestamp,user_id\n2022-04-13,a\nnever,b\n").unwrap();
     let note = folder.path().join("list.csv.imported");
     let stored = Rc::default();
     let work = Work::of(&[(Topic::Offline, &file)], "", "shelf", ".imported").unwrap().unwrap();
-    // As if the process were killed behind its last commit: the note is still there.
+    // As if the process was killed after its last commit: the file that marks it as unfinished is still there.
     drop(Unfinished::find_or_make(&work, &NotedIn::Beside));
     let kept = fs::read(&note).unwrap();
     import(&file, "", &stored, None).unwrap();

@@ -12,7 +12,7 @@ use tributary_proto::UNATTRIBUTED;
 
 use crate::generate::effects::Planted;
 
-/// A row of a credit table, as far as it is looked at.
+/// The fields of a credit row that are compared.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Credit {
     /// Its milestone, kind first.
@@ -27,18 +27,18 @@ pub struct Credit {
     pub weight_nano: i64,
 }
 
-/// A channel's part.
+/// The share of a channel.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ChannelShare {
     /// The channel.
     pub channel: String,
-    /// Its part of all credit.
+    /// Its share of all credit.
     pub share: f64,
-    /// Its part of what channels have done.
+    /// Its true share.
     pub truth: f64,
 }
 
-/// How far a model is from the truth.
+/// The distance of a model from the truth.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelDistance {
     /// The model.
@@ -47,29 +47,29 @@ pub struct ModelDistance {
     pub milestones: usize,
     /// The distance.
     pub distance: f64,
-    /// Where nine of ten distances of milestones drawn anew lie; `None` where none was drawn.
+    /// The 90 % interval of the distance over the resamples; `None` without resamples.
     pub interval: Option<[f64; 2]>,
-    /// By channel.
+    /// The shares by channel.
     pub channels: Vec<ChannelShare>,
 }
 
-/// Gathers rows of credit.
+/// Collects credit rows.
 #[derive(Debug)]
 pub struct Comparison<'a> {
     planted: &'a Planted,
     channels: BTreeMap<String, usize>,
-    /// By model and milestone: the billionths of each channel, by its number.
+    /// By model and milestone, the billionths of each channel, by position.
     models: BTreeMap<String, BTreeMap<String, BTreeMap<usize, i64>>>,
 }
 
 impl<'a> Comparison<'a> {
-    /// Of what is planted, with no rows yet.
+    /// For the planted truth, without rows yet.
     pub fn new(planted: &'a Planted) -> Self {
         let channels = planted.channels.iter().enumerate().map(|(at, done)| (done.channel.clone(), at)).collect();
         Self { planted, channels, models: BTreeMap::new() }
     }
 
-    /// Adds a row; those of other milestones, and of milestones without a touch, say nothing.
+    /// Adds a row; those of other milestones, and of milestones without a touch, are ignored.
     pub fn add(&mut self, row: Credit) {
         let of_target = row.milestone_id.split_once(':').is_some_and(|(kind, _)| kind == self.planted.target);
         if !of_target || row.touch_id == UNATTRIBUTED {
@@ -81,7 +81,7 @@ impl<'a> Comparison<'a> {
         *milestone.entry(channel).or_default() += row.weight_nano;
     }
 
-    /// The models, the nearest first, with intervals of so many resamples.
+    /// The models, nearest to the truth first, with intervals from this many resamples.
     pub fn distances(&self, resamples: u32, seed: u64) -> Vec<ModelDistance> {
         let mut found: Vec<_> = self.models.iter().map(|(model, rows)| self.distance(model, rows, resamples, seed)).collect();
         found.sort_by(|a, b| a.distance.total_cmp(&b.distance).then_with(|| a.model.cmp(&b.model)));
@@ -180,7 +180,7 @@ mod tests {
         let found = comparison.distances(50, 1);
         let of = |at: usize| (found[at].model.as_str(), found[at].distance, found[at].milestones);
         assert_eq!((of(0), of(1)), (("right", 0.0, 4), ("wrong", 2.0, 4)));
-        // Drawn anew, four milestones are seldom these four; and all of one channel are always of that channel.
+        // A resample of four milestones is seldom these four; but with a single channel all resamples are equal.
         let [low, high] = found[0].interval.unwrap();
         assert!(low == 0.0 && high > 0.2, "{low} {high}");
         assert_eq!(found[1].interval, Some([2.0, 2.0]));

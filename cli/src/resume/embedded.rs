@@ -9,18 +9,18 @@ use super::{CheckpointSink, Work};
 use crate::sink::{EMBEDDED_BATCH, EMBEDDED_BATCH_BYTES, SinkError};
 use crate::state;
 
-/// The raw topics of the embedded log, with a checkpoint.
+/// Writes to the raw topics of the embedded log, with a checkpoint.
 pub struct EmbeddedCheckpoints {
     log: EmbeddedLog,
     work: String,
     waiting: Vec<(Output, i64)>,
     waiting_bytes: usize,
-    /// Counts writes: records without a key go to the partitions in turn.
+    /// Counts writes, so that records without a key go to the partitions in turn.
     writes: u32,
 }
 
 impl EmbeddedCheckpoints {
-    /// Opens the log of the settings.
+    /// Opens the log in the settings.
     ///
     /// # Errors
     /// When it cannot be opened.

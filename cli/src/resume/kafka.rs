@@ -15,32 +15,33 @@ use super::{CheckpointSink, Work};
 use crate::sink::{self, Deliveries, SinkError};
 use crate::source;
 
-/// Records and bytes of a transaction, at most about; and how long it is open: readers of what is committed wait for its end.
+/// Most records and bytes of a transaction, approximately, and the longest time that it is open: readers of committed records wait for its
+/// end.
 const RECORDS_MAX: usize = 20_000;
 const BYTES_MAX: usize = 32 << 20;
 const OPEN_MAX: Duration = Duration::from_secs(1);
-/// After this the brokers end a transaction whose producer has gone, milliseconds.
+/// After this time, the brokers abort the transaction of a producer that has gone, milliseconds.
 const TRANSACTION_TIMEOUT_MS: &str = "30000";
-/// The longest wait for an answer.
+/// Timeout of answers.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Between two looks at what is still under way.
+/// Pause between two checks of what is in flight.
 const LOOK: Duration = Duration::from_micros(300);
 
-/// A transactional producer to Kafka's raw topics, with a checkpoint.
+/// A transactional producer for Kafka's raw topics, with a checkpoint.
 pub struct KafkaCheckpoints {
     producer: ThreadedProducer<Deliveries>,
     names: Vec<(Topic, String)>,
     group: String,
     consumer: BaseConsumer<ConnectionErrors>,
     group_metadata: ConsumerGroupMetadata,
-    /// Since when a transaction has been open.
+    /// Since when a transaction is open.
     open: Option<Instant>,
     records: usize,
     bytes: usize,
 }
 
 impl KafkaCheckpoints {
-    /// A producer to the brokers of the settings. What an interrupted run has left open is taken back first.
+    /// A producer for the brokers in the settings. A transaction that an interrupted run has left open is aborted first.
     ///
     /// # Errors
     /// When the client refuses its configuration, or the brokers refuse the transaction.
@@ -67,7 +68,7 @@ impl KafkaCheckpoints {
         refused(&self.producer, &self.group, error)
     }
 
-    /// Where the checkpoint is kept: a partition that there always is.
+    /// The partition whose offset metadata holds the checkpoint: one that always exists.
     fn place(&self) -> (&str, i32) {
         (self.name(Topic::Offline), 0)
     }
@@ -84,7 +85,7 @@ impl KafkaCheckpoints {
         Ok(())
     }
 
-    /// Waits until the brokers have everything: committing would wait in slices of a tenth of a second.
+    /// Waits until everything is delivered, because committing would wait in slices of a tenth of a second.
     fn drain(&self) -> Result<(), SinkError> {
         let begun = Instant::now();
         while self.producer.in_flight_count() > 0 {
@@ -145,7 +146,7 @@ impl CheckpointSink for KafkaCheckpoints {
 impl Drop for KafkaCheckpoints {
     fn drop(&mut self) {
         if self.open.is_some() {
-            // Readers need not wait until the brokers end it. Where that fails they do.
+            // So that readers need not wait for the transaction's timeout. If it fails, they do.
             let _ = self.producer.abort_transaction(Duration::from_secs(5));
         }
     }

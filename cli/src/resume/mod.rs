@@ -23,25 +23,25 @@ pub use kafka::KafkaCheckpoints;
 pub use plain::Plain;
 pub use work::{NotedIn, Unfinished, Work, exit_confirmed, fingerprint};
 
-/// Where an interrupted run had come to. Everything before it is stored, and nothing behind it.
+/// The position that an interrupted run had reached. Everything before it is stored, and nothing after it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
-    /// The run it belongs to. The position of an earlier run that has ended is ignored.
+    /// The run it belongs to. The position of an earlier run that has finished is ignored.
     pub run: String,
-    /// The number of the file that was being sent, from 0; those before it are done.
+    /// The number of the file being sent, from 0; those before it are finished.
     pub file: usize,
-    /// Rows of that file that are done with: sent or refused.
+    /// Rows of that file that are finished: sent or refused.
     pub rows: u64,
     /// Of these, rows sent.
     pub sent: u64,
     /// Of these, rows refused.
     pub refused: u64,
-    /// Whether all files are done.
+    /// Whether all files are finished.
     pub ended: bool,
 }
 
-/// Where records are sent to, together with a checkpoint: how far the run has come.
+/// A target for records that also stores a checkpoint: the progress of the run.
 ///
 /// ```
 /// use tributary_cli::resume::CheckpointSink;
@@ -73,22 +73,22 @@ pub trait CheckpointSink {
     /// The checkpoint that was stored last; `None` if there is none, or if none can be stored.
     ///
     /// # Errors
-    /// When it cannot be asked.
+    /// When it cannot be read.
     fn last(&mut self) -> Result<Option<Vec<u8>>, SinkError>;
 
-    /// Takes a record. It need not be stored before the next [`Self::commit`].
+    /// Adds a record. It need not be stored before the next [`Self::commit`].
     ///
     /// # Errors
-    /// When it is refused.
+    /// When the record is refused.
     fn send(&mut self, topic: Topic, value: &[u8], timestamp_ms: i64) -> Result<(), SinkError>;
 
-    /// Whether so much waits that [`Self::commit`] is due.
+    /// Whether enough records wait that [`Self::commit`] is due.
     fn is_due(&self) -> bool;
 
-    /// Stores what was sent since the last time, and the checkpoint: all or nothing.
+    /// Stores the records since the last commit, and the checkpoint, atomically.
     ///
     /// # Errors
-    /// When that is not possible, or not known.
+    /// When that fails, or its outcome is unknown.
     fn commit(&mut self, checkpoint: &[u8]) -> Result<(), SinkError>;
 }
 
@@ -98,15 +98,15 @@ pub struct Sending {
     unfinished: Option<Unfinished>,
     position: Position,
     earlier: Position,
-    /// What is stored is not known any more: nothing may follow.
+    /// The outcome of a commit is unknown, so nothing may follow.
     broken: bool,
 }
 
 impl Sending {
-    /// Begins, or goes on where an interrupted run has come to. Without work that can be gone on with, records are sent as they come.
+    /// Begins, or continues an interrupted run. Without `work`, nothing can be continued, and records are sent without checkpoints.
     ///
     /// # Errors
-    /// When the log cannot be opened or asked.
+    /// When the log cannot be opened or read.
     pub fn begin(settings: &Settings, work: Option<&Work>) -> Result<Self, SinkError> {
         let Some(work) = work else { return Self::of(Box::new(Plain::open(settings)?), None) };
         let sink: Box<dyn CheckpointSink> = if settings.kafka.is_embedded() {
@@ -121,10 +121,10 @@ impl Sending {
         Self::of(sink, Some(Unfinished::find_or_make(work, &place)))
     }
 
-    /// The same, to this sink.
+    /// The same, with this sink.
     ///
     /// # Errors
-    /// When it cannot be asked for its checkpoint.
+    /// When its checkpoint cannot be read.
     pub fn of(mut sink: Box<dyn CheckpointSink>, unfinished: Option<Unfinished>) -> Result<Self, SinkError> {
         let run = unfinished.as_ref().map(|unfinished| unfinished.run.clone()).unwrap_or_default();
         let last = if unfinished.is_some() { sink.last()? } else { None };
@@ -133,12 +133,12 @@ impl Sending {
         Ok(Self { sink, unfinished, position: earlier.clone(), earlier, broken: false })
     }
 
-    /// Where the run began: what comes before is done already.
+    /// Where the run began: everything before that is already finished.
     pub fn earlier(&self) -> &Position {
         &self.earlier
     }
 
-    /// Of a file, how many rows are done already.
+    /// The number of finished rows of a file.
     pub fn done_of(&self, file: usize) -> u64 {
         if self.earlier.ended || file < self.earlier.file {
             return u64::MAX;
@@ -146,7 +146,7 @@ impl Sending {
         if file == self.earlier.file { self.earlier.rows } else { 0 }
     }
 
-    /// Sends a record. Call [`Self::passed`] when its row is done.
+    /// Sends a record. Call [`Self::passed`] when its row is finished.
     ///
     /// # Errors
     /// When it is refused, or an earlier one was not stored.
@@ -156,7 +156,7 @@ impl Sending {
         sent
     }
 
-    /// Reports the progress in a file; waiting records are stored now and then.
+    /// Reports the progress in a file; records are stored from time to time.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -165,7 +165,7 @@ impl Sending {
         if self.sink.is_due() { self.store() } else { Ok(()) }
     }
 
-    /// Stores what waits, and where that is.
+    /// Stores the waiting records and the position.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -179,7 +179,7 @@ impl Sending {
         stored
     }
 
-    /// Stores the rest; all is done. The log is closed. Print the result before it is [confirmed](Unfinished::confirm).
+    /// Stores the rest, marks the run as finished, and closes the log. Print the result before [confirming](Unfinished::confirm) it.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -189,10 +189,10 @@ impl Sending {
         Ok(self.unfinished)
     }
 
-    /// Does `work`; where that fails, what was sent before is stored all the same, so that the same command goes on from there.
+    /// Runs `work`. If it fails, what was sent before is stored nevertheless, so that the same command continues from there.
     ///
     /// # Errors
-    /// Those of `work`.
+    /// Errors of `work`.
     pub fn attempt(&mut self, work: impl FnOnce(&mut Self) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let done = work(self);
         if done.is_err()

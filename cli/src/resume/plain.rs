@@ -6,11 +6,11 @@ use tributary_runtime::topic::Topic;
 use super::CheckpointSink;
 use crate::sink::{self, RawSink, SinkError};
 
-/// Records as they come.
+/// Sends records without checkpoints.
 pub struct Plain(Box<dyn RawSink>);
 
 impl Plain {
-    /// Opens the sink of the settings.
+    /// Opens the sink in the settings.
     ///
     /// # Errors
     /// When it cannot be opened.

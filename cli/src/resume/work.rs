@@ -12,21 +12,21 @@ use tributary_runtime::topic::Topic;
 
 use crate::stdout;
 
-/// How much is read at a time, bytes.
+/// Bytes per read.
 const CHUNK: usize = 1 << 20;
 
 /// Files that a command sends to a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
-    /// The hash of all that decides of its records: the bytes of the files, how they are read, and where they go.
+    /// A hash of everything that decides which records are sent: the bytes of the files, how they are read, and the target.
     pub id: String,
     /// The file that marks it as unfinished: `list.csv.imported`, `events.ndjson.sent`.
     beside: PathBuf,
 }
 
 impl Work {
-    /// The work of sending these files to `target`. `how` is what decides of their reading, `ending` what is put behind the first file's name.
-    /// `None` where a file can be read only once, such as a pipe.
+    /// The work of sending these files to `target`. `how` identifies the options of reading, `ending` is appended to the first file's name.
+    /// `None` if a file can be read only once, such as a pipe.
     ///
     /// # Errors
     /// The file that cannot be read.
@@ -50,19 +50,19 @@ impl Work {
     }
 }
 
-/// Where it is noted that work is unfinished.
+/// Where unfinished work is noted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotedIn {
-    /// Beside the first file: on Kafka there is no folder of ours. The file is taken away at the end.
+    /// Beside the first file, because on Kafka there is no state folder. The note is deleted at the end.
     Beside,
-    /// In the state folder, which is ours. There the end is noted in the file, in a moment; it is taken away by the next run.
+    /// In the state folder. At the end the note is overwritten, which is fast; the next run deletes it.
     State(PathBuf),
 }
 
-/// What a file in the state folder begins with; the run's note follows.
+/// The beginning of an unfinished note in the state folder; the run's data follows.
 const UNFINISHED: &[u8; 11] = b"unfinished\n";
 const TOLD: &[u8; 11] = b"told      \n";
-/// What the names of such files begin with.
+/// Prefix of the names of such notes.
 const NAME: &str = "unfinished-";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,12 +72,12 @@ struct Note {
     run: String,
 }
 
-/// A run that is not finished, marked by a file.
+/// An unfinished run with its note.
 #[derive(Debug)]
 pub struct Unfinished {
-    /// The run's name. Its checkpoints have it.
+    /// The run's name, contained in its checkpoints.
     pub run: String,
-    /// The file, open; `None` where none could be made.
+    /// The note, open; `None` if it could not be created.
     noted: Option<(PathBuf, File)>,
     kept: bool,
 }
@@ -110,26 +110,26 @@ impl Unfinished {
         }
     }
 
-    /// The result was printed: from now on the same command is a new run.
+    /// Call when the result was printed: from now on, the same command is a new run.
     pub fn confirm(self) {
         let Some((path, file)) = self.noted else { return };
-        // Whoever has taken it away already wanted the same.
+        // If another process has deleted the file already, that is fine.
         let _ = if self.kept { file.write_all_at(TOLD, 0) } else { fs::remove_file(path) };
     }
 
-    /// The result was printed: it is [confirmed](Self::confirm) as the last thing that the process does.
+    /// Call when the result was printed: it is [confirmed](Self::confirm) as the last action of the process.
     pub fn confirm_at_exit(self) {
         let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
         *last = Some(self);
     }
 }
 
-/// Removes the files of runs whose result was printed.
+/// Deletes the notes of runs whose result was printed.
 fn remove_told(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let is_note = entry.file_name().to_str().is_some_and(|name| name.starts_with(NAME));
         if is_note && fs::read(entry.path()).is_ok_and(|bytes| bytes.starts_with(TOLD)) {
-            // The next run tries it again.
+            // If it fails, the next run tries again.
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -138,19 +138,19 @@ fn remove_told(folder: &Path) {
 /// What is to be confirmed when the process ends.
 static LAST: Mutex<Option<Unfinished>> = Mutex::new(None);
 
-/// Ends the process, where something is to be confirmed: between that and the end there is nothing that takes time, for whoever kills the
-/// process there would take the run for one that was interrupted.
+/// Ends the process if something is to be confirmed. Nothing slow may come between confirming and the end: a process killed there would
+/// look like an interrupted run.
 pub fn exit_confirmed(exit_code: u8) {
     let last = LAST.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(unfinished) = last {
         let _ = stdout::out().flush();
         unfinished.confirm();
-        // What libraries do at an exit takes milliseconds; the log was closed before.
+        // The exit handlers of libraries take milliseconds; the log is already closed.
         signal_hook::low_level::exit(exit_code.into());
     }
 }
 
-/// Whoever reads it finds the whole of it, or nothing.
+/// Written atomically: readers see all of it, or nothing.
 fn write(path: &Path, note: &Note) -> io::Result<File> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
@@ -161,7 +161,7 @@ fn write(path: &Path, note: &Note) -> io::Result<File> {
     Ok(file)
 }
 
-/// The hash of a file's bytes and of how they are read.
+/// A hash of a file's bytes and of the options of reading.
 ///
 /// # Errors
 /// When it cannot be read.

@@ -3,29 +3,29 @@
 
 use std::io::{self, Read};
 
-/// So many letters of two bytes are never there by chance alone.
+/// This many two-byte letters never occur by chance.
 const LETTERS_MIN: u32 = 32;
-/// How much is read at a time, bytes.
+/// Bytes per read.
 const CHUNK: usize = 64 << 10;
 
-/// What was seen of a text.
+/// What was seen of a text so far.
 #[derive(Default)]
 struct Seen {
-    /// The first byte of a letter of two bytes.
+    /// The first byte of a two-byte letter.
     lead: Option<u8>,
     letters: u32,
-    /// Whether a character has more bytes, as no pair of others has by chance.
+    /// Whether a character has more than two bytes, which does not happen by chance.
     longer: bool,
-    /// Whether a letter of ASCII belongs to the word so far.
+    /// Whether the current word has an ASCII letter.
     ascii: bool,
-    /// The alphabets of the letters of two bytes in the word so far: the last, and whether there are two of them.
+    /// The alphabets of the two-byte letters in the current word: the last one, and whether there are two.
     alphabet: Option<Alphabet>,
     several: bool,
     length: u32,
     odd: bool,
 }
 
-/// Alphabets whose letters have two bytes.
+/// Alphabets with two-byte letters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Alphabet {
     Latin,
@@ -34,7 +34,7 @@ enum Alphabet {
     Other,
 }
 
-/// Whether a text that is UTF-8 may as well be something else.
+/// Whether a text that is valid UTF-8 may be in another encoding.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -67,7 +67,7 @@ impl Seen {
 
     fn letter(&mut self, code: u32) {
         let alphabet = match code {
-            // Signs are no part of a word.
+            // Signs are not part of a word.
             0x80..0xc0 => return self.end_word(),
             0xc0..0x250 => Alphabet::Latin,
             0x370..0x400 => Alphabet::Greek,
@@ -80,7 +80,7 @@ impl Seen {
         self.alphabet = Some(alphabet);
     }
 
-    /// A word of two alphabets is odd, and one of Latin letters of which none is of ASCII.
+    /// Suspicious words: those with two alphabets, and those of Latin letters without any ASCII letter.
     fn end_word(&mut self) {
         let foreign = self.length > 1 && self.alphabet == Some(Alphabet::Latin) && !self.ascii;
         self.odd |= self.several || foreign;
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_that_nobody_writes() {
+    fn texts_that_are_utf8_only_by_chance() {
         let by_chance = |bytes: &[u8]| is_utf8_by_chance(bytes).unwrap();
         for text in ["", "plain", "Müller, Jürgen, où, Öl", "Москва,луо", "Αθήνα", "Łódź", "£5 · 3°", "شركة", "峰会"]
         {

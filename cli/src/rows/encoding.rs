@@ -11,20 +11,21 @@ use encoding_rs::{
 use super::chance::is_utf8_by_chance;
 use super::likely;
 
-/// How much is read at a time, bytes.
+/// Bytes per read.
 const CHUNK: usize = 64 << 10;
-/// How much is looked at to tell encodings apart, bytes.
+/// Bytes examined to distinguish encodings.
 const LOOKED_AT: u64 = 4 << 20;
-/// How much tells whether every other byte is a zero, bytes.
+/// Bytes examined for zeros in every other byte.
 const SAMPLE: usize = 4 << 10;
 
-/// Encodings of one or two bytes a character that are told apart. GB18030 contains GBK.
+/// The legacy encodings that are distinguished. GB18030 contains GBK.
 const OLD: [&Encoding; 6] = [GB18030, BIG5, SHIFT_JIS, EUC_JP, EUC_KR, WINDOWS_1252];
-/// How many letters outside ASCII tell Western Europe from others with the same bytes.
+/// How many letters outside ASCII are needed to distinguish Western Europe from encodings with the same bytes.
 const LATIN_LETTERS_MIN: usize = 32;
 
-/// The encoding of a text: by its byte order mark, by the zeros of UTF-16, UTF-8 where all of it is (and not by chance), else the old one that its bytes fit by far
-/// best. `None` where they fit none or several: a wrong encoding makes other names of names, and nobody would see it.
+/// The encoding of a text: by its byte order mark; by the zeros of UTF-16; UTF-8 if all of it is valid (and not by chance); else the legacy
+/// encoding that fits its bytes far better than the others. `None` if none or several fit: a wrong encoding would change names without
+/// anybody noticing.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -52,7 +53,7 @@ pub fn detect(open: &dyn Fn() -> io::Result<Box<dyn Read>>) -> io::Result<Option
     }
 }
 
-/// UTF-16 without a byte order mark: half of what a header's ASCII has are zeros, on one side.
+/// UTF-16 without a byte order mark: every other byte of ASCII text is zero.
 fn utf16(sample: &[u8]) -> Option<&'static Encoding> {
     let zeros = |side: usize| sample.iter().skip(side).step_by(2).filter(|byte| **byte == 0).count();
     let (first, second) = (zeros(0), zeros(1));
@@ -64,8 +65,8 @@ fn utf16(sample: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-/// Whether a text of Latin letters is one of Western Europe, and not of Central Europe, Turkey or Russia, whose encodings have the same bytes:
-/// its letters are the same in those, or they are many and look like it.
+/// Whether a text of Latin letters is in the encoding of Western Europe, not in those of Central Europe, Turkey or Russia, which use the
+/// same bytes: either its letters are the same in all of them, or there are many and they look Western.
 fn is_western(reader: Box<dyn Read>) -> io::Result<bool> {
     let (mut detector, mut raw) = (EncodingDetector::new(), vec![0; CHUNK]);
     let (mut reader, mut letters, mut same) = (reader.take(LOOKED_AT), 0, true);
@@ -83,7 +84,7 @@ fn is_western(reader: Box<dyn Read>) -> io::Result<bool> {
     }
 }
 
-/// Whether a byte is the same letter or sign in the encodings of Western and Central Europe and of Turkey.
+/// Whether a byte is the same character in the encodings of Western and Central Europe and of Turkey.
 fn is_everywhere(byte: u8) -> bool {
     let text = [byte];
     let read = |encoding: &'static Encoding| encoding.decode_without_bom_handling(&text).0.into_owned();
@@ -110,7 +111,7 @@ fn is_all(encoding: &'static Encoding, mut reader: Box<dyn Read>) -> io::Result<
     }
 }
 
-/// A reader of the text as UTF-8; what cannot be decoded becomes U+FFFD, a byte order mark is dropped.
+/// A reader that converts text to UTF-8. Invalid bytes become U+FFFD; a byte order mark is dropped.
 pub struct Utf8<R> {
     inner: R,
     decoder: encoding_rs::Decoder,
@@ -128,7 +129,7 @@ impl<R: Read> Utf8<R> {
         Self { inner, decoder, raw: Vec::new(), raw_at: 0, text: Vec::new(), text_at: 0, ended: false }
     }
 
-    /// Decodes more; the text stays empty only at the end.
+    /// Decodes more; the text is empty only at the end.
     fn fill(&mut self) -> io::Result<()> {
         self.text_at = 0;
         self.text.clear();
@@ -215,7 +216,7 @@ mod tests {
             let text = format!("timestamp,campaign\n2026-03-01,{text}\n");
             assert_eq!(found(&encoding.encode(&text).0), Some((encoding.name(), text.clone())), "{text}");
         }
-        // Of these the bytes are words of several encodings, or of one that is none of ours.
+        // For these, several encodings fit, or only one that is not distinguished.
         let (cyrillic, polish, latin2) = (encoding_rs::WINDOWS_1251, encoding_rs::WINDOWS_1250, encoding_rs::ISO_8859_2);
         for (encoding, text) in [
             (GB18030, "峰会"),

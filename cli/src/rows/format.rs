@@ -28,34 +28,34 @@ enum DateOrder {
     Mdy,
 }
 
-/// A format.
+/// The format of an advertising platform's cost export.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Format {
     #[serde(skip)]
     name: String,
-    /// What it is, and how the network is asked for it.
+    /// A description, and how to get the export.
     about: String,
-    /// Fields that all rows have.
+    /// Fields with the same value in all rows.
     constants: BTreeMap<String, String>,
-    /// The names that a field's column may have, in any language; without case, and without what they have in parentheses.
+    /// By field, the names that its column may have, in any language; without case and parentheses.
     columns: BTreeMap<String, Vec<String>>,
-    /// Columns that tell rows of a day and campaign apart: ad groups, accounts.
+    /// Columns that distinguish rows of the same day and campaign: ad groups, accounts.
     apart: Vec<String>,
-    /// Columns of what was given back, to be taken from a cost that is none of `net`.
+    /// Columns of amounts given back, to be subtracted from a cost that is not in `net`.
     less: Vec<String>,
-    /// Columns of the cost from which that was taken already.
+    /// Columns of a cost from which that was already subtracted.
     net: Vec<String>,
     /// How rows of sums begin, in any cell.
     totals: Vec<String>,
     date_order: DateOrder,
 }
 
-/// A format for a file's header.
+/// A format applied to a file's header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
     format: Format,
-    /// Fields and the places of their columns.
+    /// Fields and the positions of their columns.
     fields: Vec<(String, usize)>,
     apart: Vec<usize>,
     less: Option<usize>,
@@ -63,15 +63,15 @@ pub struct Opened {
 }
 
 impl Format {
-    /// The names of all formats, each with what it is.
+    /// The names and descriptions of all formats.
     pub fn all() -> impl Iterator<Item = (&'static str, String)> {
         BUILT_IN.iter().map(|(name, text)| (*name, toml::from_str::<Self>(text).map(|format| format.about).unwrap_or_default()))
     }
 
-    /// The format of a name.
+    /// The format with this name.
     ///
     /// # Errors
-    /// The names that there are.
+    /// The existing names.
     pub fn find(name: &str) -> Result<Self, String> {
         let Some((name, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) else {
             let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
@@ -81,14 +81,14 @@ impl Format {
         Ok(Self { name: (*name).to_owned(), ..format })
     }
 
-    /// What a header lacks that this format does not open.
+    /// The error for a header that lacks required columns.
     pub fn missing(&self) -> String {
         let names = |field: &str| self.columns.get(field).map(|names| names.join(" | ")).unwrap_or_default();
         let fields = ["day", "campaign", "value"].map(names);
         format!("no row has the columns of {} ({}); export the report by day", self.name, fields.join(", "))
     }
 
-    /// The format for a header; `None` where the day, the cost or the campaign is missing.
+    /// Applies the format to a header; `None` if the day, the cost or the campaign is missing.
     pub fn open(&self, header: &[String]) -> Option<Opened> {
         let plain: Vec<String> = header.iter().map(|name| plain(name)).collect();
         let place = |names: &[String]| names.iter().find_map(|name| plain.iter().position(|known| *known == self::plain(name)));
@@ -100,7 +100,7 @@ impl Format {
         if of("currency").is_some() {
             constants.remove("currency");
         } else if let Some(name) = header.get(value) {
-            // What cannot be read goes the same way: then the amounts are not read either.
+            // A currency that cannot be read is passed on: then the amounts are refused, too.
             match money::of_column(name, constants.get("currency").map(String::as_str)) {
                 OfColumn::Currency(text) | OfColumn::Unclear(text) => drop(constants.insert("currency".to_owned(), text)),
                 OfColumn::Nothing => {}
@@ -114,18 +114,18 @@ impl Format {
 }
 
 impl Opened {
-    /// The header of the rows that [`Self::row`] gives.
+    /// The header for the rows that [`Self::row`] returns.
     pub fn header(&self) -> Vec<String> {
         let fields = self.fields.iter().map(|(field, _)| field.clone());
         fields.chain(self.constants.iter().map(|(field, _)| field.clone())).chain(["event_id".to_owned()]).collect()
     }
 
-    /// The file's own place of a field's column.
+    /// The position of a field's column in the file.
     pub fn place(&self, field: &str) -> Option<usize> {
         self.fields.iter().find(|(known, _)| known == field).map(|(_, at)| *at)
     }
 
-    /// The cells of a row; `None` of one that holds sums, or nothing of a day.
+    /// The cells of a row; `None` for a row of sums, or without a day.
     pub fn row(&self, cells: &[String]) -> Option<Vec<String>> {
         let cell = |at: usize| cells.get(at).map(|cell| cell.trim()).unwrap_or_default();
         if self.is_sum(cells) {
@@ -137,7 +137,7 @@ impl Opened {
             let text = match field.as_str() {
                 "day" => self.day(cell(*at)),
                 "value" => net(amount(cell(*at)), self.less.map(cell)),
-                // A dash stands for nothing, such as the campaign of what an account as a whole was given back.
+                // A dash stands for an empty cell, such as the campaign of a refund to the whole account.
                 _ if is_dash(cell(*at)) => String::new(),
                 _ => cell(*at).to_owned(),
             };
@@ -148,12 +148,13 @@ impl Opened {
         }
         id.extend(self.apart.iter().map(|at| cell(*at).to_owned()));
         out.extend(self.constants.iter().map(|(_, value)| value.clone()));
-        // The same day, exported anew, takes the place of what was known of it.
+        // The same day, exported again, replaces the earlier rows.
         out.push(id.join(":"));
         Some(out)
     }
 
-    /// Whether a row holds sums: it says so where the day belongs, or anywhere without a day. A campaign may be called like a sum.
+    /// Whether it is a row of sums: it says so in the column of the day, or in any cell if it has no day. A campaign's name may look like a
+    /// sum.
     fn is_sum(&self, cells: &[String]) -> bool {
         let is_total = |cell: &str| {
             let cell = cell.trim().to_lowercase();
@@ -165,7 +166,7 @@ impl Opened {
     }
 
     fn day(&self, text: &str) -> String {
-        // Some say the hour of the day, too.
+        // Some exports have the hour, too.
         let date = text.split_whitespace().next().unwrap_or(text);
         let parts: Vec<&str> = date.split('/').collect();
         match (self.format.date_order, parts.as_slice()) {
@@ -177,10 +178,10 @@ impl Opened {
     }
 }
 
-/// What was seen of the rows of an export.
+/// Counts over the rows of an export.
 #[derive(Debug, Default)]
 pub struct Survey {
-    /// Rows of a day.
+    /// Rows with a day.
     pub rows: u64,
     sums: u64,
     /// Rows with the id of an earlier one.
@@ -189,7 +190,7 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Looks at a row.
+    /// Adds a row.
     pub fn see(&mut self, opened: &Opened, cells: &[String]) {
         let Some(row) = opened.row(cells) else {
             self.sums += 1;
@@ -200,18 +201,18 @@ impl Survey {
         self.again += u64::from(id.is_some_and(|id| !self.ids.insert(id)));
     }
 
-    /// What of it is to be known, in words.
+    /// Remarks on the export, in words.
     pub fn told(&self) -> Vec<String> {
         let sums = (self.sums > 0).then(|| format!("{} rows of sums or without a day are left out", self.sums));
         let again = (self.again > 0).then(|| {
-            let what = "rows have the day and the campaign of an earlier one, and take its place";
-            format!("{} {what}: leave out of the export what divides them, or name it (ad group, network)", self.again)
+            let what = "rows have the same day and campaign as an earlier one, and replace it";
+            format!("{} {what}: remove the breakdown (ad group, network) from the export, or add a column for it", self.again)
         });
         sums.into_iter().chain(again).collect()
     }
 }
 
-/// A column's name without case, white space, and what it has in parentheses.
+/// A column's name without case, white space and parentheses.
 fn plain(name: &str) -> String {
     let name = name.trim_start_matches('\u{feff}').replace('（', "(").replace('）', ")");
     let mut out = String::new();
@@ -231,7 +232,7 @@ fn is_dash(text: &str) -> bool {
     matches!(text, "-" | "--")
 }
 
-/// A cost without what was given back of it; what cannot be read is left for whoever refuses it.
+/// A cost minus the amount given back; if one cannot be read, the cost is unchanged and refused later.
 fn net(cost: String, given_back: Option<&str>) -> String {
     let Some(given_back) = given_back.map(amount).filter(|text| text != "0") else { return cost };
     let less = || {
@@ -243,7 +244,7 @@ fn net(cost: String, given_back: Option<&str>) -> String {
     less().map_or_else(|| format!("{cost} - {given_back}"), |left| left.to_string())
 }
 
-/// An amount without a currency's sign and the commas between thousands; a dash is nothing. What is below zero was given back.
+/// An amount without currency sign and commas; a dash is empty. Negative amounts were given back.
 fn amount(text: &str) -> String {
     let bare = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '¥' | '￥' | '$' | '€' | '£' | '元'));
     if bare.is_empty() || is_dash(bare) {
@@ -272,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_format_is_read_and_says_what_it_is() {
+    fn every_format_is_read_and_recognised() {
         for (name, about) in Format::all() {
             let format = Format::find(name).unwrap();
             assert!(!about.is_empty() && format.constants.get("kind").is_some_and(|kind| kind == "spend"), "{name}");
@@ -282,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_is_told_from_a_campaign_that_is_called_so() {
+    fn a_total_row_is_distinguished_from_a_campaign_of_that_name() {
         let header: Vec<String> = ["Campaign", "Day", "Cost"].map(str::to_owned).to_vec();
         let opened = Format::find("google_ads").unwrap().open(&header).unwrap();
         for (cells, is_row) in [
@@ -344,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cost_is_in_the_unit_that_its_column_says() {
+    fn a_cost_is_in_the_unit_of_its_column() {
         for (format, header, currency) in [
             ("meta_ads", ["Campaign name", "Day", "Amount spent (USD)"], Some("USD")),
             ("google_ads", ["Campaign", "Day", "Cost (all)"], None),

@@ -1,13 +1,13 @@
 //! Finds the header of a table: exports have titles above it.
 
-/// How many rows that are not blank are looked at.
+/// How many rows that are not blank are examined.
 pub const ROWS_MAX: usize = 20;
 
-/// The place of the header among the first rows that are not blank: the first row of which two names are known, else one. `None` where no
-/// name is known.
+/// The position of the header among the first rows that are not blank: the first row with two known names, else the first with one. `None`
+/// if no name is known.
 pub fn find(rows: &[Vec<String>], known: impl Fn(&[String]) -> usize) -> Option<usize> {
     let counts: Vec<usize> = rows.iter().map(|cells| known(cells)).collect();
-    // A title may be called like a field, a row of names has more of them.
+    // A title may be equal to the name of a field; a header has more of them.
     counts.iter().position(|count| *count >= 2).or_else(|| counts.iter().position(|count| *count == 1))
 }
 
@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn titles_are_passed_over() {
+    fn title_rows_are_skipped() {
         let row = |text: &str| -> Vec<String> { text.split(',').map(str::to_owned).collect() };
         let known =
             |cells: &[String]| cells.iter().filter(|cell| ["phone", "email", "campaign"].contains(&cell.as_str())).count();

@@ -9,67 +9,67 @@ use std::io::{self, Read};
 
 use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GB18030, SHIFT_JIS, WINDOWS_1252};
 
-/// How much better the best has to be than the next, as a logarithm: a thousand times.
+/// How much better the best encoding must be than the second, as a logarithm: a thousand times.
 const DECISIVE: f64 = 6.9;
-/// How much of a text is common characters, at least.
+/// The smallest share of common characters in a text.
 const COMMON_SHARE_MIN: f64 = 0.8;
-/// How many of a text's characters are common ones.
+/// The expected share of common characters.
 const COMMON: f64 = 0.97;
-/// Characters that lists of people, companies and campaigns are full of, in both ways of writing them; and how much more often one of them stands
-/// there than another common one.
+/// Characters that are frequent in lists of people, companies and campaigns, simplified and traditional; and how much more often one of
+/// them occurs than another common one.
 const FREQUENT: &str = "的一是在有中上大人公司限科技海北京市展文化名称姓手机位地址活部理李信息合工金\
     国广电话邮职时间备动场经总张刘陈业务资团网软来询务\
     國廣電話郵職時間備動場經總張劉陳業務資團網軟來詢";
 const FREQUENTLY: f64 = 10.0;
-/// How many letters of Western Europe are not ASCII, about.
+/// The number of letters of Western Europe outside ASCII, approximately.
 const LATIN_LETTERS: f64 = 40.0;
-/// How many characters of ASCII there are, about.
+/// The number of ASCII characters, approximately.
 const ASCII: f64 = 95.0;
-/// How many katakana of half the width there are.
+/// The number of half-width katakana.
 const HALF_WIDTH: f64 = 63.0;
-/// How seldom one of them stands beside a letter of ASCII.
+/// How rarely one of them is next to an ASCII letter.
 const HALF_WIDTH_BESIDE_LETTER: f64 = 0.02;
-/// How seldom another character of East Asia does.
+/// How rarely another East Asian character is.
 const WIDE_BESIDE_LETTER: f64 = 0.2;
-/// How much more often than another common character one of the few kana stands in Japanese, and how much more seldom one of the many kanji:
-/// about half of a text is kana.
+/// How much more often than another common character a kana occurs in Japanese, and how much less often a kanji: about half of a text is
+/// kana.
 const KANA: f64 = 9.7;
 const KANJI: f64 = 0.5;
-/// How much is read at a time, bytes.
+/// Bytes per read.
 const CHUNK: usize = 64 << 10;
 
-/// A way to read bytes, and what was seen.
+/// A candidate encoding, and the statistics of the text under it.
 pub(super) struct Hypothesis {
     pub encoding: &'static Encoding,
-    /// How many common and how many rare characters it has.
+    /// The numbers of common and of rare characters in it.
     sizes: (f64, f64),
     /// The bytes of the frequent characters.
     frequent: BTreeSet<[u8; 2]>,
-    /// The first byte of the character that is being read.
+    /// The first byte of the current character.
     lead: Option<u8>,
     last: Last,
-    /// The logarithm of how likely the text is.
+    /// The logarithm of the likelihood of the text.
     likely: f64,
     common: u64,
     seen: u64,
 }
 
-/// What the last character was.
+/// The class of the last character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Last {
-    /// A letter of ASCII.
+    /// An ASCII letter.
     Letter,
-    /// Anything else of ASCII.
+    /// Any other ASCII character.
     Sign,
-    /// A katakana of half the width.
+    /// A half-width katakana.
     HalfWidth,
-    /// Any other that is none of ASCII.
+    /// Any other character outside ASCII.
     Wide,
 }
 
 impl Hypothesis {
     fn of(encoding: &'static Encoding) -> Self {
-        // The areas of their tables: Chinese by use, kana and kanji by use, Korean syllables.
+        // By the layout of their tables: Chinese by frequency, kana and kanji by frequency, Korean syllables.
         let sizes = match encoding {
             _ if encoding == GB18030 => (3_755.0, 20_000.0),
             _ if encoding == BIG5 => (5_401.0, 8_000.0),
@@ -91,13 +91,13 @@ impl Hypothesis {
         let Some(lead) = self.lead.take() else {
             match byte {
                 0..0x80 => self.pass(byte),
-                // Words of Western Europe are of ASCII but for a letter here and there.
+                // Words of Western Europe are ASCII except for single letters.
                 _ if self.encoding == WINDOWS_1252 => self.count(is_latin(byte) && self.last != Last::Wide, 1.0),
                 0xa1..=0xdf if self.encoding == SHIFT_JIS => {
                     self.count(true, self.beside(HALF_WIDTH_BESIDE_LETTER) * self.sizes.0 / HALF_WIDTH);
                     self.last = Last::HalfWidth;
                 }
-                // Three bytes of a rare character: the last two are counted.
+                // A rare character has three bytes: only the last two are counted.
                 0x8f if self.encoding == EUC_JP => {}
                 _ => self.lead = Some(byte),
             }
@@ -124,12 +124,12 @@ impl Hypothesis {
         self.count(is_common, often * of_script * self.beside(WIDE_BESIDE_LETTER));
     }
 
-    /// How often a character stands where it does, if that is so seldom beside a letter.
+    /// The likelihood factor for the position of a character that is this rare beside a letter.
     fn beside(&self, seldom: f64) -> f64 {
         if self.last == Last::Letter { seldom } else { 1.0 }
     }
 
-    /// Passes over a character of ASCII.
+    /// Skips an ASCII character.
     fn pass(&mut self, byte: u8) {
         let is_letter = byte.is_ascii_alphabetic();
         let beside = match self.last {
@@ -141,7 +141,7 @@ impl Hypothesis {
         self.last = if is_letter { Last::Letter } else { Last::Sign };
     }
 
-    /// Counts a character that is none of ASCII, which stands there so much as often as others of its sort.
+    /// Counts a character outside ASCII; `often` is how often it occurs, relative to others of its class.
     fn count(&mut self, is_common: bool, often: f64) {
         let (common, rare) = self.sizes;
         let one = if is_common { COMMON / common } else { (1.0 - COMMON) / rare };
@@ -156,14 +156,14 @@ impl Hypothesis {
     }
 }
 
-/// A letter or a sign of Windows-1252 that is used in texts.
+/// A letter or sign of Windows-1252 that occurs in texts.
 fn is_latin(byte: u8) -> bool {
     let is_sign =
         matches!(byte, 0x80 | 0x85 | 0x91..=0x97 | 0x99 | 0xa0 | 0xa3 | 0xa7 | 0xab | 0xae | 0xb0 | 0xb4 | 0xb7 | 0xbb);
     is_sign || (byte >= 0xc0 && !matches!(byte, 0xd0 | 0xd7 | 0xde | 0xf0 | 0xf7 | 0xfe))
 }
 
-/// The one of these encodings that the text has: none where it is not decided.
+/// The encoding of the text among these; `None` if it is undecided.
 ///
 /// # Errors
 /// When it cannot be read.

@@ -10,7 +10,7 @@ use super::{Content, Declared, RowsError, each_row, header, xlsx};
 /// A row of a table: the line, and the cells.
 type Line = (u64, Vec<String>);
 
-/// The first rows of a table were read: its reading is broken off.
+/// Ends the reading of a table after its first rows.
 #[derive(Debug, thiserror::Error)]
 #[error("enough rows were read")]
 struct Enough;
@@ -18,24 +18,24 @@ struct Enough;
 /// What is known of a table before its rows are read.
 pub(super) struct Look {
     pub content: Content,
-    /// How many rows that are not blank stand before the header.
+    /// The number of rows that are not blank before the header.
     pub before: usize,
-    /// What was found and not declared, in words.
+    /// What was detected, in words.
     pub told: Vec<String>,
     /// Which sheets of a workbook have rows and are not read, in words.
     pub unread: Vec<String>,
 }
 
-/// What was seen of a text or a sheet.
+/// The survey of a text or a sheet.
 struct Seen {
     content: Content,
-    /// The header's place among its rows that are not blank, and its line.
+    /// The header's position among its rows that are not blank, and its line.
     header: Option<(usize, u64)>,
-    /// Whether it has no row.
+    /// Whether it has no rows.
     blank: bool,
 }
 
-/// Looks for the header, in a workbook on every sheet.
+/// Finds the header, in a workbook on every sheet.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -68,7 +68,7 @@ pub(super) fn look(
     Ok(Look { content: taken.content, before, told, unread })
 }
 
-/// The sheet whose rows are read: the first with a header that is known, else the first with rows. With it, what is said of the others.
+/// The sheet to be read: the first with a known header, else the first with rows. Also returns remarks on the others.
 fn sheet(path: &Path, decoder: &Decoder, declared: &Declared) -> anyhow::Result<(Seen, Vec<String>)> {
     let (mut sheets, mut broken) = (Vec::new(), Vec::new());
     for name in xlsx::sheets(path)? {
@@ -88,7 +88,7 @@ fn sheet(path: &Path, decoder: &Decoder, declared: &Declared) -> anyhow::Result<
     Ok((taken, unread))
 }
 
-/// Says which sheets are not read, and how one of them is.
+/// Remarks on the sheets that are not read, and how to read one of them.
 fn unread(others: &[Seen]) -> impl Iterator<Item = String> {
     let names = |with_header: bool| {
         let such = others.iter().filter(|seen| !seen.blank && seen.header.is_some() == with_header);
@@ -113,14 +113,14 @@ fn see(
     Ok(Seen { content, header, blank: rows.is_empty() })
 }
 
-/// How many names of a row are known.
+/// How many names in a row are known.
 fn known(cells: &[String], decoder: &Decoder, declared: &Declared) -> usize {
     if let Some(format) = &declared.format {
         return format.open(cells).map_or(0, |_| usize::MAX);
     }
     match declared.mapping.header(cells) {
         Err(_) => 0,
-        // All of a mapping's columns are there.
+        // All columns of the mapping are present.
         Ok(_) if declared.mapping.names_columns() => usize::MAX,
         Ok(names) => CsvRows::known(decoder, &names),
     }

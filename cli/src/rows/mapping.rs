@@ -7,14 +7,14 @@ use std::path::Path;
 use serde::Deserialize;
 use tributary_ingest::money::{OfColumn, of_column};
 
-/// The largest mapping file, bytes.
+/// Largest mapping file, bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// Fields whose columns are amounts, and the field of their currency.
+/// Fields with amounts, and the field of their currency.
 const AMOUNTS: [&str; 2] = ["value", "refund"];
 const CURRENCY: &str = "currency";
 
-/// `[columns]`: the header's name = the field, an empty one for a column that is left out. `[constants]`: field = a value for all rows.
+/// `[columns]`: name in the header = field, empty for a column that is left out. `[constants]`: field = value for all rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mapping {
@@ -23,10 +23,10 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// Reads a file.
+    /// Reads a mapping file.
     ///
     /// # Errors
-    /// What is wrong with it, with its path and line.
+    /// The error, with path and line.
     pub fn open(path: &Path) -> Result<Self, String> {
         let shown = path.display();
         match fs::metadata(path) {
@@ -42,15 +42,15 @@ impl Mapping {
         })
     }
 
-    /// Whether it says anything of columns.
+    /// Whether it maps any columns.
     pub fn names_columns(&self) -> bool {
         !self.columns.is_empty()
     }
 
-    /// The mapping for a header: what the name of a renamed column says of its amounts (`金额（万元）`) is kept as their currency.
+    /// The mapping for a header. The unit or currency in the name of a renamed column (`金额（万元）`) is kept as the currency of its amounts.
     ///
     /// # Errors
-    /// When the header has no column that the mapping names, or such a name cannot be kept.
+    /// When the header lacks a column of the mapping, or the unit cannot be kept.
     pub fn open_for(&self, header: &[String]) -> Result<Self, String> {
         self.header(header)?;
         let mut opened = self.clone();
@@ -88,15 +88,15 @@ impl Mapping {
         format!("write currency and unit under [constants], such as `currency = \"CNY（万元）\"` for `{text}`")
     }
 
-    /// Whether a column of the header is the currency.
+    /// Whether the header has a column for the currency.
     fn gives_currency(&self, header: &[String]) -> bool {
         self.header(header).is_ok_and(|names| names.iter().take(header.len()).any(|name| name.eq_ignore_ascii_case(CURRENCY)))
     }
 
-    /// The header under this mapping: names that it does not mention stay as they are, and the constants follow.
+    /// The header after this mapping: other names stay, and the constants follow.
     ///
     /// # Errors
-    /// When the header has no column that the mapping names.
+    /// When the header lacks a column of the mapping.
     pub fn header(&self, header: &[String]) -> Result<Vec<String>, String> {
         let trimmed: Vec<&str> = header.iter().map(|name| name.trim_start_matches('\u{feff}').trim()).collect();
         let missing: Vec<&str> = self.columns.keys().map(String::as_str).filter(|name| !trimmed.contains(name)).collect();

@@ -117,7 +117,7 @@ fn a_renamed_column_keeps_its_unit_or_is_refused_with_what_to_do() {
     }
 }
 
-/// What is said of a workbook of these sheets, and how many rows are read of it.
+/// The remarks on a workbook with these sheets, and the number of rows read.
 fn of_sheets(sheets: &[(&str, &str, &str)], sheet: Option<&str>) -> (Vec<String>, Vec<String>, u64) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("list.xlsx");
@@ -153,7 +153,7 @@ fn sheets_that_are_not_read_are_named() {
     ] {
         assert_eq!(of_sheets(&sheets, None), (vec![format!("the sheet is {told}")], unread, count), "{sheets:?}");
     }
-    // Who names a sheet knows that there are others.
+    // With a named sheet, there are no remarks on the others.
     assert_eq!(of_sheets(&[march, april], Some("April")), (vec![], vec![], 2));
 }
 

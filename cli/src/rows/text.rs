@@ -2,25 +2,25 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-/// Delimiters that are looked for, the likeliest first.
+/// Delimiters that are tried, most likely first.
 const DELIMITERS: [u8; 4] = *b",;\t|";
-/// How many lines of titles are passed over in the search for a delimiter.
+/// How many lines of titles are skipped in the search for a delimiter.
 const TITLE_LINES_MAX: usize = 20;
-/// How much of the file is looked at for lines before the header, and for the header, bytes.
+/// Most bytes examined for lines before the header and for the header.
 const HEADER_BYTES_MAX: usize = 64 << 10;
 
-/// What stands before the rows.
+/// The lines before the rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preamble {
-    /// Lines before the header: Excel's `sep=;`, Google Ads' `Parameters:...`.
+    /// Number of lines before the header: Excel's `sep=;`, Google Ads' `Parameters:...`.
     pub lines: u64,
-    /// What delimits cells.
+    /// The delimiter of cells.
     pub delimiter: u8,
-    /// The zone that Google Ads' parameters name.
+    /// The time zone in Google Ads' parameters.
     pub zone: Option<String>,
 }
 
-/// Looks at what stands before the rows.
+/// Examines the lines before the rows.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -43,7 +43,7 @@ pub fn preamble(text: impl Read, declared: Option<u8>) -> io::Result<Preamble> {
             found.zone = zone.map(|zone| zone.trim().to_owned()).filter(|zone| !zone.is_empty());
         } else {
             let mut counted = DELIMITERS.map(|delimiter| (unquoted(text, delimiter), delimiter));
-            // A title above the header has none, or others.
+            // A title above the header has no delimiters, or other ones.
             if counted.iter().all(|(count, _)| *count == 0) {
                 for _ in 0..TITLE_LINES_MAX {
                     line.clear();
@@ -55,7 +55,7 @@ pub fn preamble(text: impl Read, declared: Option<u8>) -> io::Result<Preamble> {
                     }
                 }
             }
-            // Of equally many the first.
+            // If several are equally frequent, the first.
             let most = counted.into_iter().rev().max_by_key(|(count, _)| *count).map(|(_, delimiter)| delimiter);
             found.delimiter = declared.or(most).unwrap_or(found.delimiter);
             return Ok(found);
@@ -74,16 +74,16 @@ fn unquoted(text: &str, delimiter: u8) -> usize {
         .count()
 }
 
-/// The rows of a text in UTF-8, one at a time. However long a row is, no more of it is held than a row may have.
+/// The rows of a text in UTF-8, one at a time. At most the limit of a row is held in memory.
 pub struct TextRows<R: Read> {
     reader: BufReader<R>,
     grammar: csv_core::Reader,
     bytes_max: usize,
     /// The line of the next byte, from 1.
     line: u64,
-    /// Whether the last byte was a carriage return, which a line feed belongs to.
+    /// Whether the last byte was a carriage return, to which a line feed belongs.
     after_return: bool,
-    /// The cells of the row run together, and where each ends.
+    /// The cells of the row, concatenated; the ends of the cells follow in `ends`.
     text: Vec<u8>,
     ends: Vec<usize>,
     cells: Vec<String>,
@@ -92,26 +92,26 @@ pub struct TextRows<R: Read> {
 /// Why a row cannot be read.
 #[derive(Debug)]
 pub enum BadRow {
-    /// The row is at fault: the line it begins on, and why. What follows can be read.
+    /// The row is invalid: its first line and the reason. Further rows can be read.
     Row(u64, String),
-    /// The text cannot be read any more; behind this line.
+    /// Nothing can be read after this line.
     End(u64, String),
 }
 
-/// What was read of a row.
+/// The extent of a row.
 enum Extent {
-    /// All of it.
+    /// A complete row.
     Whole,
-    /// It has too many bytes.
+    /// It is too long.
     TooLong,
-    /// The text ends within quotes.
+    /// The text ends inside quotes.
     Open,
-    /// There is no row left.
+    /// There are no more rows.
     None,
 }
 
 impl<R: Read> TextRows<R> {
-    /// Begins behind the lines before the header, which comes as the first row. A row has at most `row_bytes_max` bytes.
+    /// Begins after the lines before the header, which is the first row. A row may have at most `row_bytes_max` bytes.
     ///
     /// # Errors
     /// When the text cannot be read.
@@ -135,7 +135,7 @@ impl<R: Read> TextRows<R> {
     /// The next row that is not blank, with its line; `None` at the end.
     ///
     /// # Errors
-    /// When the row cannot be used, or nothing be read any more.
+    /// When the row is invalid, or nothing can be read any more.
     pub fn next_row(&mut self) -> Result<Option<(u64, &[String])>, BadRow> {
         loop {
             let failed = |line: u64| move |error: io::Error| BadRow::End(line, error.to_string());
@@ -160,7 +160,7 @@ impl<R: Read> TextRows<R> {
         format!("record_too_large: the row is longer than {} bytes{lines}", self.bytes_max)
     }
 
-    /// Passes over what ends a line, so that it is known where the next row begins.
+    /// Skips line ends, so that the line of the next row is known.
     fn pass_line_ends(&mut self) -> io::Result<()> {
         loop {
             let bytes = self.reader.fill_buf()?;
@@ -173,7 +173,7 @@ impl<R: Read> TextRows<R> {
         }
     }
 
-    /// Counts lines as every editor does, with any line end.
+    /// Counts lines as editors do, with any line end.
     fn consume(&mut self, length: usize) {
         for byte in self.reader.buffer().iter().take(length) {
             let ends = *byte == b'\r' || (*byte == b'\n' && !self.after_return);
@@ -192,7 +192,7 @@ impl<R: Read> TextRows<R> {
             if at_end && bytes == 0 {
                 return Ok(Extent::None);
             }
-            // A line end ends the last row, unless a quote is open.
+            // At the end of the text a line end is added, so that the last row ends.
             let input = if at_end { b"\n" } else { input };
             let (text, ends) = (self.text.get_mut(text_at..), self.ends.get_mut(ends_at..));
             let (result, read, text_len, ends_len) =
@@ -203,7 +203,7 @@ impl<R: Read> TextRows<R> {
             }
             (text_at, ends_at) = (text_at + text_len, ends_at + ends_len);
             if bytes > self.bytes_max {
-                // What there is of it is no longer wanted: the rest may stand in its place.
+                // The row is too long and dropped: its rest may overwrite it.
                 (too_long, text_at, ends_at) = (true, 0, 0);
             }
             match result {
@@ -215,14 +215,14 @@ impl<R: Read> TextRows<R> {
                 End => return Ok(Extent::None),
                 InputEmpty if at_end => return Ok(Extent::Open),
                 InputEmpty => {}
-                // No longer than what was read: within the limit.
+                // At most as long as what was read, so within the limit.
                 OutputFull => self.text.resize(self.text.len() * 2, 0),
                 OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
             }
         }
     }
 
-    /// The cells keep their memory from row to row.
+    /// The buffers of the cells are reused for each row.
     fn split(&mut self, count: usize) {
         self.cells.resize(count, String::new());
         let mut from = 0;
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(preamble("a;b".as_bytes(), Some(b',')).unwrap().delimiter, b',');
     }
 
-    /// The rows as `line:cells`, and what is wrong with others as `line!`.
+    /// The rows as `line:cells`, and errors as `line!`.
     fn rows(text: &[u8], bytes_max: usize) -> Vec<String> {
         let mut rows = TextRows::new(text, &preamble(text, Some(b',')).unwrap(), bytes_max).ok().unwrap();
         let mut found = Vec::new();
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_left_open_does_not_become_the_rest_of_the_file() {
+    fn an_open_quote_does_not_swallow_the_rest_of_the_file() {
         assert_eq!(rows(b"a,b\n1,2\n3,\"4\n5,6\n", 1_000), ["1:a|b", "2:1|2", "3!"]);
         let text = format!("a,b\n1,2\n1,\"2\n{}", "3,4\n".repeat(100_000));
         assert_eq!(rows(text.as_bytes(), 10_000), ["1:a|b", "2:1|2", "3!"]);

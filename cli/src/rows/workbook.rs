@@ -13,7 +13,7 @@ pub fn text(at: &str, text: &str) -> String {
     format!(r#"<c r="{at}" t="inlineStr"><is><t>{text}</t></is></c>"#)
 }
 
-/// Rows of texts, from the first on.
+/// Rows of texts, beginning at the first row.
 pub fn rows(rows: &[&[&str]]) -> String {
     let cells = |line: usize, cells: &[&str]| {
         let cell = |(column, cell): (char, &&str)| text(&format!("{column}{line}"), cell);
@@ -22,7 +22,7 @@ pub fn rows(rows: &[&[&str]]) -> String {
     (1..).zip(rows).map(|(line, row)| format!(r#"<row r="{line}">{}</row>"#, cells(line, row))).collect()
 }
 
-/// Writes a workbook of sheets: the name, whether it is seen (`visible`, `hidden`, `chart` for none that has cells), the XML of its rows.
+/// Writes a workbook; each sheet has a name, a visibility (`visible`, `hidden`, or `chart` for one without cells), and the XML of its rows.
 pub fn write(path: &Path, sheets: &[(&str, &str, &str)]) {
     let numbered = || (1..).zip(sheets);
     let relation =

@@ -6,17 +6,17 @@ use std::path::Path;
 
 use calamine::{DataRef, Reader, SheetType, SheetVisible, Xlsx, XlsxError, open_workbook};
 
-/// The most bytes that a workbook may unpack to: its texts are held in memory.
+/// Largest unpacked size of a workbook, because its texts are held in memory.
 pub const UNPACKED_BYTES_MAX: u64 = 512 << 20;
-/// Excel's own limit of columns.
+/// Most columns of a sheet, Excel's own limit.
 const COLUMNS_MAX: usize = 16_384;
-/// Excel keeps this many digits of a number: above, it has rounded.
+/// Excel keeps 15 digits of a number: larger ones were rounded.
 const EXACT_MAX: f64 = 1e15;
 
 /// Refuses a workbook that unpacks to more than [`UNPACKED_BYTES_MAX`], whatever its directory says.
 ///
 /// # Errors
-/// When it does, or is no ZIP file.
+/// When it is too large, or is not a ZIP file.
 pub fn check_size(path: &Path) -> io::Result<()> {
     let invalid = |error: zip::result::ZipError| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
     let mut archive = zip::ZipArchive::new(BufReader::new(File::open(path)?)).map_err(invalid)?;
@@ -32,7 +32,7 @@ pub fn check_size(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The names of a workbook's sheets that have cells, those that people see before hidden ones.
+/// The names of a workbook's sheets with cells, visible ones before hidden ones.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -46,7 +46,7 @@ pub fn sheets(path: &Path) -> anyhow::Result<Vec<String>> {
 /// Calls `take` with the line and the cells of every row of a sheet (the first, if none is named) that is not blank.
 ///
 /// # Errors
-/// When the workbook cannot be read or has no such sheet, and those of `take`.
+/// When the workbook cannot be read or has no such sheet; errors of `take`.
 pub fn each(
     path: &Path,
     sheet: Option<&str>,
@@ -88,8 +88,8 @@ fn give(line: u64, row: &mut Vec<String>, take: &mut dyn FnMut(u64, &[String]) -
     Ok(())
 }
 
-/// A cell as a CSV file would have it: whole numbers without a point, times as local times. A number of more digits than Excel keeps is
-/// written as Excel writes it (1.38E+15), which is refused where it is an id.
+/// A cell as in a CSV file: whole numbers without a point, times as local times. A number with more digits than Excel keeps is written as
+/// Excel does (1.38E+15), which is refused where an id is expected.
 fn text(value: &DataRef<'_>) -> String {
     match value {
         DataRef::Empty => String::new(),
@@ -101,7 +101,7 @@ fn text(value: &DataRef<'_>) -> String {
         DataRef::Bool(flag) => flag.to_string(),
         DataRef::DateTime(time) => {
             let (year, month, day, hour, minute, second, milli) = time.to_ymd_hms_milli();
-            // A cell has no day without a time: one at midnight is a day.
+            // Excel has no type for a day without a time: midnight counts as a day.
             if (hour, minute, second, milli) == (0, 0, 0, 0) {
                 return format!("{year:04}-{month:02}-{day:02}");
             }

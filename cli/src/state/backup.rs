@@ -21,45 +21,45 @@ use super::{KEEPERS, READ_CACHE_BYTES, StorePlace, stores};
 use crate::progress::Progress;
 use crate::source;
 
-/// What was accepted of refusals, in the embedded log's folder: the store does not know of it.
+/// The accepted refusals in the embedded log's folder, which are not part of the store.
 const ACCEPTED: &str = "accepted";
 
-/// Why a backup is not put back.
+/// Why a backup is not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreRefused {
-    /// It is of something else.
+    /// It belongs to something else.
     #[error("the backup does not fit: {what} is {found} there and {wanted} here")]
     Differs {
         /// What differs.
         what: String,
-        /// In the backup.
+        /// The value in the backup.
         found: String,
-        /// In the settings.
+        /// The value in the settings.
         wanted: String,
     },
-    /// There is a state already.
+    /// There is already a state.
     #[error("{} exists; --replace moves it aside", .0.display())]
     Exists(PathBuf),
-    /// One lies in the other.
-    #[error("the backup {} and the state {} must not lie in one another", .backup.display(), .state.display())]
+    /// One folder is inside the other.
+    #[error("the backup {} and the state {} must not be inside one another", .backup.display(), .state.display())]
     Within {
         /// The backup.
         backup: PathBuf,
-        /// The state, or a store of it.
+        /// The folder of the state, or of a store in it.
         state: PathBuf,
     },
-    /// What was put back cannot be read.
+    /// The restored files cannot be read.
     #[error("{}: what was copied cannot be read: {why}; the state is as it was before", .path.display())]
     Unreadable {
         /// The folder.
         path: PathBuf,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
-    /// It is of no use.
+    /// It is too old.
     #[error(
         "{stage}, partition {partition}: the backup is older than the tombstones that the changelog keeps \
-         (topics.tombstone_retention_days), so it would be thrown away; start without it: the state is restored from the changelog"
+         (topics.tombstone_retention_days), so it would be discarded; start without it: the state is restored from the changelog"
     )]
     TooOld {
         /// The stage.
@@ -67,7 +67,7 @@ pub enum RestoreRefused {
         /// The partition.
         partition: u32,
     },
-    /// It has seen more than the group has committed.
+    /// It is ahead of the committed offsets.
     #[error(
         "{stage}, partition {partition}: the backup has read up to {found}, and the consumer group has committed {committed}: it is of \
          another cluster, or topics or offsets were reset"
@@ -84,7 +84,7 @@ pub enum RestoreRefused {
     },
 }
 
-/// What the state of these settings belongs to.
+/// A manifest for the state of these settings.
 fn describe(settings: &Settings, stores: Vec<BackedUp>) -> Backup {
     let kept = [Topic::IdentityInbox, Topic::AttributorInbox, Topic::IdentityChangelog, Topic::AttributorChangelog];
     Backup {
@@ -100,7 +100,7 @@ fn describe(settings: &Settings, stores: Vec<BackedUp>) -> Backup {
     }
 }
 
-/// Copies the state of this machine into the folder `to`, which must not exist. The service must be stopped.
+/// Copies the state on this machine to the folder `to`, which must not exist. The service must be stopped.
 ///
 /// # Errors
 /// When the service is running, there is no state, or the file system fails.
@@ -122,7 +122,7 @@ pub fn back_up(settings: &Settings, to: &Path) -> anyhow::Result<Backup> {
         Ok(backup)
     });
     if sealed.is_err() && to.is_dir() {
-        // It was not there before: all in it is half a backup.
+        // The folder is new, so everything in it is an incomplete backup.
         let _ = fs::remove_dir_all(to);
     }
     sealed
@@ -140,7 +140,7 @@ fn copy_stores(settings: &Settings, to: &Path) -> anyhow::Result<Vec<BackedUp>> 
     let places = stores(settings);
     anyhow::ensure!(!places.is_empty(), "there is no state in {}", settings.state.folder_of_process().display());
     let budget = StoreBudget::new(READ_CACHE_BYTES);
-    // All are held until all are copied: no service comes in between.
+    // All stores are locked until all are copied, so that no service can start in between.
     let opened: Result<Vec<_>, _> =
         places.iter().map(|place| RocksStore::open(&place.path, &budget).map(|store| (place, store))).collect();
     let mut copied = Vec::new();
@@ -171,21 +171,21 @@ fn copy_accepted(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A backup that was put back.
+/// A restored backup.
 #[derive(Debug)]
 pub struct PutBack {
-    /// What it is of.
+    /// The backup.
     pub backup: Backup,
-    /// Where that is which was there before, for each store that had something.
+    /// For each store that had a state, where its former state is now.
     pub kept: Vec<PathBuf>,
 }
 
-/// Puts a backup back. The service must be stopped, and cannot start meanwhile. Until all of the backup is read and verified nothing is put
-/// in place; whenever this is cut off, each place has what it had or what the backup has, whole.
+/// Restores a backup. The service must be stopped, and cannot start meanwhile. Nothing is replaced before all of the backup is read and
+/// verified. Whenever this is interrupted, each folder has either its former or its new content, complete.
 ///
 /// # Errors
-/// A [`RestoreRefused`] where it does not fit, a [`Damage`](super::manifest::Damage) where it is not what was copied, and when the state is in use,
-/// or the file system or the brokers fail.
+/// [`RestoreRefused`] if it does not fit; [`Damage`](super::manifest::Damage) if it has changed since it was made; and when the state is in
+/// use, or the file system or the brokers fail.
 pub fn put_back(settings: &Settings, from: &Path, replace: bool) -> anyhow::Result<PutBack> {
     let backup = Backup::read(from)?;
     check_fit(&backup, &describe(settings, Vec::new()))?;
@@ -223,7 +223,7 @@ pub fn put_back(settings: &Settings, from: &Path, replace: bool) -> anyhow::Resu
     Ok(PutBack { backup, kept })
 }
 
-/// A part of a backup and its place.
+/// A part of a backup and its target.
 struct Place<'a> {
     part: PathBuf,
     store: Option<&'a BackedUp>,
@@ -238,7 +238,7 @@ fn places<'a>(backup: &'a Backup, state: &Path) -> anyhow::Result<Vec<Place<'a>>
     let mut places = Vec::new();
     for store in &backup.stores {
         let stage = KEEPERS.map(|stage| stage.log().stage).into_iter().find(|stage| *stage == store.stage);
-        let stage = stage.ok_or_else(|| anyhow::anyhow!("the backup has a store of a stage that there is not"))?;
+        let stage = stage.ok_or_else(|| anyhow::anyhow!("the backup has a store of an unknown stage"))?;
         fs::create_dir_all(state.join(stage))?;
         let swap = Swap::of(&store_folder(state, stage, store.partition))?;
         places.push(Place { part: Path::new(stage).join(store.partition.to_string()), store: Some(store), swap });
@@ -246,7 +246,7 @@ fn places<'a>(backup: &'a Backup, state: &Path) -> anyhow::Result<Vec<Place<'a>>
     Ok(places)
 }
 
-/// Refuses a backup that would be replaced by itself, and one whose folder has the state in it.
+/// Refuses a backup that would replace itself, and one whose folder contains the state.
 fn check_apart(from: &Path, state: &Path, places: &[Place<'_>]) -> anyhow::Result<()> {
     let (from, state) = (from.canonicalize()?, state.canonicalize()?);
     let inside = places.iter().find(|place| from.starts_with(&place.swap.place));
@@ -254,7 +254,7 @@ fn check_apart(from: &Path, state: &Path, places: &[Place<'_>]) -> anyhow::Resul
     other.map_or(Ok(()), |state| Err(RestoreRefused::Within { backup: from, state }.into()))
 }
 
-/// Copies every part beside its place, and verifies it there.
+/// Copies every part beside its target, and verifies it there.
 fn copy_all(backup: &Backup, from: &Path, places: &[Place<'_>], hold: &mut Hold) -> anyhow::Result<()> {
     let mut progress = Progress::new("bytes", None);
     for Place { part, swap, .. } in places {
@@ -270,7 +270,7 @@ fn copy_all(backup: &Backup, from: &Path, places: &[Place<'_>], hold: &mut Hold)
     Ok(())
 }
 
-/// Puts every part in its place, where it must open; else all that was put there is taken back.
+/// Moves every part to its target, and opens it; if one fails, all are moved back.
 fn put_all(backup: &Backup, places: &[Place<'_>]) -> anyhow::Result<()> {
     let mut put = Vec::new();
     let done = places.iter().try_for_each(|place| {
@@ -287,7 +287,7 @@ fn put_all(backup: &Backup, places: &[Place<'_>]) -> anyhow::Result<()> {
     done
 }
 
-/// Whether the store in a folder opens and is what was copied; where `whole`, by reading all of it.
+/// Whether the store in a folder opens and is what was copied; with `whole`, by reading all of it.
 fn verify(place: &Place<'_>, folder: &Path, whole: bool) -> anyhow::Result<()> {
     let unreadable = |why: String| RestoreRefused::Unreadable { path: folder.to_owned(), why };
     let Some(expected) = place.store else {
@@ -304,7 +304,7 @@ fn verify(place: &Place<'_>, folder: &Path, whole: bool) -> anyhow::Result<()> {
     }
     let next = store.position().map_err(|error| unreadable(error.to_string()))?.map(|position| position.changelog_next);
     if next != Some(expected.changelog_next) {
-        return Err(unreadable("it has not come as far as the backup says".to_owned()).into());
+        return Err(unreadable("its offsets are lower than the backup says".to_owned()).into());
     }
     Ok(())
 }

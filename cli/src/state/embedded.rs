@@ -8,7 +8,7 @@ use tributary_runtime::topic::Topic;
 use super::{hold, settle};
 use crate::{modes, shares};
 
-/// Opens the embedded log of the settings.
+/// Opens the embedded log in the settings.
 ///
 /// # Errors
 /// When it cannot be opened.
@@ -21,15 +21,14 @@ pub fn open_embedded(settings: &Settings) -> Result<EmbeddedLog, EmbeddedError> 
     EmbeddedLog::open(&EmbeddedOptions {
         path: settings.state.folder_of_log(),
         partitions: settings.topics.partitions,
-        // There are no clients with queues of their own: theirs is the log's.
+        // There are no Kafka clients, so the log gets their memory.
         memory_bytes: 2 * shares::memory(settings, &StageName::ALL).stores,
         sync: settings.state.sync,
         json_dead_letters: settings.worker.formats.is_json(Topic::DeadLetters),
     })
 }
 
-/// Makes the state folder this user's alone, finishes what an interrupted restore has left in it, and keeps restores away for as long as the
-/// process lives.
+/// Makes the state folder private, finishes an interrupted restore, and prevents restores until the process ends.
 pub fn make_ours(settings: &Settings) -> anyhow::Result<()> {
     let state = settings.state.folder_of_process();
     modes::tighten(&state)?;

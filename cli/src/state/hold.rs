@@ -8,37 +8,37 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{FlockOperation, fcntl_lock};
 
-/// The file that is locked. It stays: the lock is gone with the process that has it.
+/// The file that is locked. The file stays; the lock ends with the process that holds it.
 const NAME: &str = "lock";
-/// RocksDB's own, in the folder of a store.
+/// RocksDB's lock file in the folder of a store.
 const LOCK_OF_STORE: &str = "LOCK";
 
-/// Why there is no hold.
+/// Why a lock cannot be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum HoldError {
-    /// Somebody works on it.
+    /// A process uses the state.
     #[error("the state in {} is in use by another process; stop it first", .0.display())]
     InUse(PathBuf),
-    /// It is being put back.
-    #[error("the state in {} is being put back by another process (`tributary state restore`); wait for its end", .0.display())]
+    /// A restore is running.
+    #[error("the state in {} is being restored by another process (`tributary state restore`); wait for its end", .0.display())]
     Restoring(PathBuf),
-    /// The file system.
+    /// The file system failed.
     #[error("the state in {} cannot be locked: {source}", .path.display())]
     Io {
-        /// The folder, or the store's.
+        /// The folder of the state, or of the store.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
-/// Holds of this process, by folder: they last as long as it does.
+/// Shared locks of this process, by folder, held until it ends.
 static SHARED: Mutex<Vec<(PathBuf, File)>> = Mutex::new(Vec::new());
 
-/// Shares the hold on a state folder for as long as the process lives.
+/// Takes the shared lock of a state folder until the process ends.
 ///
 /// # Errors
-/// When a restore has it, or it cannot be locked.
+/// When a restore holds it, or it cannot be locked.
 pub fn share(state: &Path) -> Result<(), HoldError> {
     let failed = |source| HoldError::Io { path: state.to_owned(), source };
     let folder = state.canonicalize().map_err(failed)?;
@@ -55,7 +55,7 @@ pub fn share(state: &Path) -> Result<(), HoldError> {
     Ok(())
 }
 
-/// The hold on a state folder and on stores in it. Gone when dropped.
+/// The exclusive lock of a state folder, and of stores in it. Released when dropped.
 #[derive(Debug)]
 pub struct Hold {
     _file: File,
@@ -63,10 +63,10 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Takes the hold alone.
+    /// Takes the exclusive lock.
     ///
     /// # Errors
-    /// When somebody shares it, or it cannot be locked.
+    /// When another process shares it, or it cannot be locked.
     pub fn take(state: &Path) -> Result<Self, HoldError> {
         let failed = |source| HoldError::Io { path: state.to_owned(), source };
         let file = open(&state.join(NAME)).map_err(failed)?;
@@ -77,7 +77,7 @@ impl Hold {
         }
     }
 
-    /// Takes RocksDB's own lock of the store in a folder as well. It goes where the folder goes.
+    /// Also takes RocksDB's lock of the store in a folder. The lock stays on the file if the folder is renamed.
     ///
     /// # Errors
     /// When a process has the store open, or it cannot be locked.
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_restores_is_alone() {
+    fn a_restore_excludes_all_others() {
         let folder = tempfile::tempdir().unwrap();
         let hold = Hold::take(folder.path()).unwrap();
         assert!(matches!(Hold::take(folder.path()), Err(HoldError::InUse(_))));

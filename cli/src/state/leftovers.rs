@@ -11,24 +11,24 @@ use super::swap::{Left, Swap};
 /// Why a state cannot be used as it is.
 #[derive(Debug, thiserror::Error)]
 pub enum Interrupted {
-    /// There is nothing where the log should be.
+    /// There is no log at its place.
     #[error(
         "there is no log in {}, but {} beside it: a restore was interrupted, or the log was moved away. An empty log is not begun there: run \
          `tributary state restore` again, or rename that folder to {}, or remove it",
         .place.display(), .beside.display(), .place.display()
     )]
     Hole {
-        /// Where it should be.
+        /// The place of the log.
         place: PathBuf,
         /// What is beside it.
         beside: PathBuf,
     },
-    /// It could not be settled.
-    #[error("what an interrupted restore has left in {} cannot be settled: {source}", .path.display())]
+    /// The interrupted restore could not be finished.
+    #[error("what an interrupted restore has left in {} cannot be cleaned up: {source}", .path.display())]
     Io {
-        /// The place.
+        /// The path.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// It is in use.
@@ -36,10 +36,10 @@ pub enum Interrupted {
     Hold(#[from] HoldError),
 }
 
-/// Settles what an interrupted restore has left in a state folder. Where there is nothing of the kind it does nothing.
+/// Finishes an interrupted restore in a state folder. Does nothing if there is none.
 ///
 /// # Errors
-/// When a restore is at work, when the embedded log is in no place, and when the file system fails.
+/// When a restore is running, the embedded log is missing, or the file system fails.
 pub fn settle(state: &Path) -> Result<(), Interrupted> {
     let unsettled = |place: PathBuf| {
         let swap = Swap::of(&place).map_err(|source| Interrupted::Io { path: place, source })?;
@@ -60,7 +60,7 @@ pub fn settle(state: &Path) -> Result<(), Interrupted> {
             Left::Nothing => {}
             Left::New => {
                 let former = if swap.former.exists() { swap.former.display().to_string() } else { "nothing".to_owned() };
-                tracing::warn!(folder = %place, former, "an interrupted restore was finished: what was put back is in its place");
+                tracing::warn!(folder = %place, former, "an interrupted restore was finished: the restored state is in place");
             }
             Left::Copy => {
                 let copy = swap.coming.display();
@@ -70,7 +70,7 @@ pub fn settle(state: &Path) -> Result<(), Interrupted> {
                 let beside = if swap.coming.exists() { swap.coming } else { swap.former };
                 return Err(Interrupted::Hole { place: swap.place, beside });
             }
-            // The changelog has all of it.
+            // Nothing to do: the state is restored from the changelog.
             Left::Hole => {
                 tracing::warn!(folder = %place, "an interrupted restore has left nothing here: it is restored from the changelog")
             }
@@ -79,7 +79,7 @@ pub fn settle(state: &Path) -> Result<(), Interrupted> {
     Ok(())
 }
 
-/// The places that a restore may have been at work in: the log's, and those of stores that something stands beside or in.
+/// The places that a restore may have touched: that of the log, and those of stores with leftovers beside or inside them.
 fn places(state: &Path) -> Vec<PathBuf> {
     let mut found = vec![state.join("log")];
     for stage in KEEPERS.map(|stage| stage.log().stage) {

@@ -11,26 +11,26 @@ use sha2::{Digest, Sha256};
 
 use super::swap::sync_folder;
 
-/// The file that says what a backup is.
+/// The file that describes a backup.
 pub const MANIFEST: &str = "backup.json";
-/// Version of the manifest. The first had no checksums; it is read all the same.
+/// Version of the manifest. The first one had no checksums; it can still be read.
 pub const VERSION: u32 = 2;
 const WITHOUT_CHECKSUMS: u32 = 1;
-/// The largest manifest, bytes.
+/// Largest manifest, bytes.
 const BYTES_MAX: u64 = 256 << 20;
-/// How much is read at a time, bytes.
+/// Bytes per read.
 const CHUNK: usize = 1 << 20;
-/// RocksDB's lock: it belongs to a place, not to a copy.
+/// RocksDB's lock file, which is not copied.
 const LOCK_OF_STORE: &str = "LOCK";
 
-/// What a backup is of.
+/// The manifest: what a backup contains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backup {
     /// Version of this file.
     pub version: u32,
     /// When it was made, milliseconds since 1970-01-01 UTC.
     pub made_ms: i64,
-    /// Whether it is of an embedded log.
+    /// Whether it is that of an embedded log.
     pub embedded: bool,
     /// Partitions of every topic.
     pub partitions: u32,
@@ -43,7 +43,7 @@ pub struct Backup {
     /// The files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<BackedUpFile>,
-    /// SHA-256 of all the above, as one line of JSON with this empty.
+    /// SHA-256 of everything above, as one line of JSON with this field empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sha256: String,
 }
@@ -59,14 +59,14 @@ pub struct BackedUp {
     pub changelog_next: u64,
     /// When the record before that was written, milliseconds since 1970-01-01 UTC.
     pub as_of_ms: u64,
-    /// The input offsets that it stands for, by topic.
+    /// The input offsets that it includes, by topic.
     pub inputs: BTreeMap<String, u64>,
 }
 
 /// A file in a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackedUpFile {
-    /// Where it is, from the backup's folder.
+    /// Its path, relative to the backup's folder.
     pub path: String,
     /// Its size.
     pub bytes: u64,
@@ -77,26 +77,26 @@ pub struct BackedUpFile {
 /// Why a backup is damaged.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
-    /// There is no manifest, or none that can be read.
+    /// The manifest is missing or cannot be read.
     #[error("{} is no backup, or not a whole one: {why}", .path.display())]
     Manifest {
         /// Its path.
         path: PathBuf,
-        /// What is wrong.
+        /// The reason.
         why: String,
     },
-    /// A file.
+    /// A file is missing or has changed.
     #[error("the backup is damaged: {}: {why}; nothing was changed", .path.display())]
     File {
         /// Its path.
         path: PathBuf,
-        /// What is wrong.
+        /// The reason.
         why: String,
     },
 }
 
 impl Backup {
-    /// Lists the files below the backup's folder, and writes the manifest: last, for a backup without it is not whole.
+    /// Lists the files below the backup's folder, and writes the manifest. The manifest comes last: without it a backup is incomplete.
     ///
     /// # Errors
     /// When the file system fails.
@@ -112,7 +112,7 @@ impl Backup {
     /// Reads the manifest of a backup.
     ///
     /// # Errors
-    /// When there is none, or it is not as it was written.
+    /// When there is none, or it has changed.
     pub fn read(folder: &Path) -> Result<Self, Damage> {
         let path = folder.join(MANIFEST);
         let damaged = |why: String| Damage::Manifest { path: path.clone(), why };
@@ -125,7 +125,7 @@ impl Backup {
         }
         let as_written = backup.text().is_ok_and(|text| text == bytes);
         let sound = backup.checksum().is_ok_and(|checksum| checksum == backup.sha256);
-        if as_written && sound { Ok(backup) } else { Err(damaged("it is not as it was written".to_owned())) }
+        if as_written && sound { Ok(backup) } else { Err(damaged("it was changed after it was written".to_owned())) }
     }
 
     /// Whether files have checksums.
@@ -133,7 +133,7 @@ impl Backup {
         self.version > WITHOUT_CHECKSUMS
     }
 
-    /// The version that this program writes, where it can read that of the backup.
+    /// The version that this program writes, if it can read the backup's version.
     pub fn readable_version(&self) -> u32 {
         if self.version == WITHOUT_CHECKSUMS { VERSION } else { self.version }
     }
@@ -149,10 +149,10 @@ impl Backup {
         Ok(hex(&Sha256::digest(serde_json::to_vec(&bare)?)))
     }
 
-    /// Copies the files of one part of a backup, checking each, into a folder that is there.
+    /// Copies the files of one part of a backup into an existing folder, checking each.
     ///
     /// # Errors
-    /// A [`Damage`] where one is missing or is not what was copied; else when the file system fails.
+    /// [`Damage`] when one is missing or has changed; else when the file system fails.
     pub fn copy(&self, folder: &Path, part: &Path, to: &Path, read: &mut dyn FnMut(u64)) -> anyhow::Result<()> {
         let listed = if self.has_checksums() { self.files.clone() } else { list(folder, part)? };
         let mut copied = 0;
@@ -166,7 +166,7 @@ impl Backup {
             match from.symlink_metadata() {
                 Err(error) => return Err(damaged(&error.to_string()).into()),
                 Ok(found) if !found.is_file() => return Err(damaged("it is no regular file").into()),
-                Ok(found) if found.len() != file.bytes => return Err(damaged("its size is not what it was").into()),
+                Ok(found) if found.len() != file.bytes => return Err(damaged("its size has changed").into()),
                 Ok(_) => {}
             }
             let target = to.join(inner);
@@ -176,7 +176,7 @@ impl Backup {
             let copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&target)?;
             let (bytes, checksum) = digest(&mut File::open(&from)?, Some(copy), read)?;
             if (bytes, &checksum) != (file.bytes, &file.sha256) {
-                return Err(damaged("its content is not what it was (SHA-256)").into());
+                return Err(damaged("its content has changed (SHA-256)").into());
             }
             copied += 1;
         }
@@ -188,7 +188,7 @@ impl Backup {
     }
 }
 
-/// The regular files below a folder, in their order.
+/// The regular files below a folder, sorted.
 fn list(root: &Path, part: &Path) -> io::Result<Vec<BackedUpFile>> {
     let mut found = Vec::new();
     let mut folders = vec![part.to_owned()];
@@ -215,7 +215,7 @@ fn list(root: &Path, part: &Path) -> io::Result<Vec<BackedUpFile>> {
     Ok(found)
 }
 
-/// Reads all, copies it where that is wanted, and gives its size and checksum.
+/// Reads a file, optionally copies it, and returns its size and checksum.
 fn digest(from: &mut impl Read, mut copy: Option<File>, read: &mut dyn FnMut(u64)) -> io::Result<(u64, String)> {
     let mut hash = Sha256::new();
     let mut chunk = vec![0; CHUNK];

@@ -24,7 +24,7 @@ pub use manifest::{Backup, Damage};
 
 /// Memory for reading, bytes.
 const READ_CACHE_BYTES: usize = 32 << 20;
-/// The stages that keep state.
+/// The stages with state.
 pub const KEEPERS: [StageName; 2] = [StageName::Identity, StageName::Attributor];
 
 /// A store on this machine.
@@ -54,24 +54,24 @@ pub fn stores(settings: &Settings) -> Vec<StorePlace> {
     found
 }
 
-/// What a store says of itself. Offsets are those of the next records.
+/// A summary of a store. Offsets are those of the next records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoreInfo {
     /// Its stage; `all` for the embedded log.
     pub stage: &'static str,
-    /// Its partition; `None` for the embedded log, which holds all.
+    /// Its partition; `None` for the embedded log, which has all partitions.
     pub partition: Option<u32>,
     /// Bytes on disk.
     pub bytes: u64,
     /// Offset in the changelog; `None` for an empty store, and for the embedded log.
     pub changelog_next: Option<u64>,
-    /// When that was written, milliseconds since 1970-01-01 UTC.
+    /// When the record before that was written, milliseconds since 1970-01-01 UTC.
     pub as_of_ms: Option<u64>,
-    /// The input offsets that the state stands for.
+    /// The input offsets that the state includes.
     pub inputs: String,
 }
 
-/// What the stores of this machine say of themselves; a service may be running beside.
+/// Summaries of the stores on this machine; a service may be running.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -102,7 +102,7 @@ pub fn info(settings: &Settings) -> anyhow::Result<Vec<StoreInfo>> {
     Ok(found)
 }
 
-/// A store that was read whole.
+/// The result of reading a whole store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verified {
     /// Its stage; `all` for the embedded log.
@@ -111,14 +111,14 @@ pub struct Verified {
     pub partition: Option<u32>,
     /// Values read.
     pub values: u64,
-    /// Bytes of their keys and of themselves, as they are without compression.
+    /// Bytes of keys and values, uncompressed.
     pub bytes: u64,
-    /// What is wrong with it.
+    /// The error, if any.
     pub fault: Option<String>,
 }
 
 impl Verified {
-    /// Reads a store by `whole`, which tells of the bytes of each value and returns how many there are.
+    /// Reads a store with `whole`, which reports the bytes of each value and returns the number of values.
     fn by(
         stage: &'static str,
         partition: Option<u32>,
@@ -135,7 +135,7 @@ impl Verified {
     }
 }
 
-/// Reads every value of every store, telling `read` the bytes of each.
+/// Reads every value of every store; calls `read` with the bytes of each.
 pub fn verify(settings: &Settings, read: &mut dyn FnMut(u64)) -> Vec<Verified> {
     if settings.kafka.is_embedded() {
         let folder = settings.state.folder_of_log();

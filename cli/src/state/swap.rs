@@ -17,33 +17,33 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-/// Marks a folder that comes from a backup.
+/// Name of the file that marks a folder as coming from a backup.
 const MARK: &str = "RESTORING";
 const COPYING: &str = "copying";
 const WHOLE: &str = "whole";
 
-/// A place and what stands beside it.
+/// A folder to be replaced, and the folders beside it.
 #[derive(Debug, Clone)]
 pub struct Swap {
-    /// The place itself.
+    /// The folder itself.
     pub place: PathBuf,
-    /// What comes.
+    /// The new content.
     pub coming: PathBuf,
-    /// What was there.
+    /// The former content.
     pub former: PathBuf,
     discarded: PathBuf,
 }
 
-/// What an interrupted restore had left.
+/// What an interrupted restore has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
-    /// Nothing, or only what was replaced.
+    /// Nothing, or only the former content.
     Nothing,
-    /// A copy that is not whole; the place has what it had before.
+    /// An incomplete copy; the folder has its former content.
     Copy,
-    /// It was finished: the place has what was put back.
+    /// It was finished: the folder has the restored content.
     New,
-    /// The place has nothing, and beside it is a copy that is not whole, or what was replaced.
+    /// The folder is missing; beside it is an incomplete copy, or the former content.
     Hole,
 }
 
@@ -69,10 +69,10 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 impl Swap {
-    /// The swap of a place. Where that is a symbolic link, what it leads to is the place.
+    /// For a folder. If it is a symbolic link, its target is the folder.
     ///
     /// # Errors
-    /// When it leads nowhere.
+    /// When the link is broken.
     pub fn of(place: &Path) -> io::Result<Self> {
         let place = if is_there(place) { place.canonicalize()? } else { place.to_owned() };
         let beside = |end: &str| {
@@ -83,13 +83,13 @@ impl Swap {
         Ok(Self { coming: beside(".coming"), former: beside(".replaced"), discarded: beside(".discarded"), place })
     }
 
-    /// Whether an interrupted restore has left something to be settled.
+    /// Whether an interrupted restore has left something to be finished.
     pub fn is_unsettled(&self) -> bool {
         let hole = !is_there(&self.place) && is_there(&self.former);
         is_there(&self.coming) || is_there(&self.discarded) || hole || mark_of(&self.place).is_some()
     }
 
-    /// Finishes what was left half done, as far as that is possible.
+    /// Finishes an interrupted restore, as far as possible.
     ///
     /// # Errors
     /// When the file system fails.
@@ -97,7 +97,7 @@ impl Swap {
         remove(&self.discarded)?;
         let coming = is_there(&self.coming).then(|| mark_of(&self.coming));
         let left = match (is_there(&self.place), coming.as_ref().map(|mark| mark.as_deref())) {
-            // They have changed places.
+            // They were exchanged.
             (true, Some(None)) => {
                 self.finish()?;
                 Left::New
@@ -108,7 +108,7 @@ impl Swap {
                 Left::New
             }
             (true, None) => Left::Nothing,
-            // Where it takes two steps, between them.
+            // Interrupted between the two steps, where exchanging takes two.
             (false, Some(Some(WHOLE))) => {
                 fs::rename(&self.coming, &self.place)?;
                 self.finish()?;
@@ -121,7 +121,7 @@ impl Swap {
         Ok(left)
     }
 
-    /// Makes the empty folder that the copy goes into; one that is left over is removed.
+    /// Creates the empty folder for the copy; a leftover one is removed.
     ///
     /// # Errors
     /// When the file system fails.
@@ -131,14 +131,14 @@ impl Swap {
         write_mark(&self.coming, COPYING)
     }
 
-    /// Takes the copy away again.
+    /// Removes the copy.
     pub fn give_up(&self) {
         if let Err(error) = remove(&self.coming) {
             tracing::warn!(folder = %self.coming.display(), "cannot be removed: {error}");
         }
     }
 
-    /// Says that the copy was verified.
+    /// Marks the copy as verified.
     ///
     /// # Errors
     /// When the file system fails.
@@ -147,7 +147,8 @@ impl Swap {
         sync_folder(&self.coming)
     }
 
-    /// Puts the copy in its place. What was there is then [`Self::coming`], or [`Self::former`] where it takes two steps.
+    /// Exchanges the copy and the folder. The former content is then at [`Self::coming`], or at [`Self::former`] if exchanging takes two
+    /// steps.
     ///
     /// # Errors
     /// When the file system fails.
@@ -169,7 +170,7 @@ impl Swap {
         self.sync()
     }
 
-    /// Takes the exchange back.
+    /// Reverses the exchange.
     ///
     /// # Errors
     /// When the file system fails.
@@ -185,8 +186,7 @@ impl Swap {
         self.sync()
     }
 
-    /// What was put back has opened: what was there goes aside, and what had gone aside before that goes. Returns where it is, if anything
-    /// was there.
+    /// The restored content was opened: moves the former content aside, and removes an older one there. Returns its path, if there was any.
     ///
     /// # Errors
     /// When the file system fails.
@@ -214,7 +214,7 @@ impl Swap {
     }
 }
 
-/// Has the names in a folder written to the disk.
+/// Flushes the names in a folder to disk.
 ///
 /// # Errors
 /// When the file system fails.
@@ -232,7 +232,7 @@ mod tests {
     }
 
     impl Case {
-        /// A place with `old` in it (or nothing), and a copy of `new` beside it.
+        /// A folder with `old` in it (or missing), and a copy of `new` beside it.
         fn new(old: bool) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let swap = Swap::of(&folder.path().canonicalize().unwrap().join("log")).unwrap();
@@ -249,7 +249,7 @@ mod tests {
             fs::read_to_string(path.join("data")).unwrap_or_default()
         }
 
-        /// What is in the place, set aside, and left over.
+        /// The content of the folder, what was moved aside, and whether anything is left over.
         fn found(&self) -> (String, String, bool) {
             let Swap { place, coming, former, discarded } = &self.swap;
             let over = is_there(coming) || is_there(discarded) || mark_of(place).is_some();
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn wherever_it_is_cut_off_the_place_has_one_of_the_two() {
         for old in [true, false] {
-            // In the copying, and behind it.
+            // Interrupted while copying, and after it.
             let case = Case::new(old);
             assert!(case.swap.is_unsettled());
             assert_eq!(case.swap.settle().unwrap(), if old { Left::Copy } else { Left::Hole });
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn where_it_takes_two_steps_the_second_is_made_up_for() {
+    fn an_interrupted_swap_of_two_steps_is_completed() {
         let case = Case::new(true);
         case.swap.is_whole().unwrap();
         fs::rename(&case.swap.place, &case.swap.former).unwrap();
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_open_is_taken_back() {
+    fn a_state_that_does_not_open_is_rolled_back() {
         for one_step in [true, false] {
             for old in [true, false] {
                 let case = Case::new(old);
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_place_and_something_beside_it_is_told() {
+    fn a_missing_folder_with_one_beside_it_is_reported() {
         let case = Case::new(true);
         case.swap.give_up();
         fs::rename(&case.swap.place, &case.swap.former).unwrap();

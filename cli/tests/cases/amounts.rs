@@ -113,7 +113,7 @@ fn amounts_of_tables_are_what_people_mean() {
     let cases = [
         (&["o0", "o16"][..], 123_450, "CNY"),
         (&["o1", "o2", "o3", "o4", "o5", "o6", "o7", "o13", "o14", "o23", "o24"], 30_000_000, "CNY"),
-        // Below zero is zero, as is what says nothing.
+        // A negative amount is zero, as is an empty one.
         (&["o8", "o9", "o18", "o19", "o20"], 0, "CNY"),
         (&["o10"], 1_500, "JPY"),
         (&["o11"], 1_235, "KWD"),

@@ -44,7 +44,7 @@ pub fn decoded(source: Source, lines: &str) -> Vec<Decoded> {
 /// What the whole pipeline makes of files, and of further records.
 pub struct Answer(Results);
 
-/// Replays files with the default settings; their names say which topic they are of.
+/// Replays files with the default settings; the name of a file gives its topic.
 pub fn replay(names: &[&str]) -> Answer {
     replay_with(&Settings::default(), names, &[])
 }

@@ -45,7 +45,7 @@ fn phones() {
         (&[37], "+8619912345678"),
         (&[38], "+8617012345678"),
     ];
-    // Extensions and masked numbers, those of services, without area code or of no length; and cells that say that there is none.
+    // Numbers with extensions, masked numbers, service numbers, numbers without area code or of no valid length; and cells for "no number".
     let refusals: Refused<'_> = &[
         (7, "phone", "identifier_invalid: a phone number with an extension"),
         (8, "phone", "identifier_invalid"),

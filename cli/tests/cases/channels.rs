@@ -24,7 +24,7 @@ fn a_landing_hit_is_of_the_channel_that_it_came_through() {
 }
 
 #[test]
-fn the_command_says_the_same() {
+fn the_command_gives_the_same_channels() {
     let table = text("08_channels/classify.tsv");
     for [name, url, referrer, channel] in cases(&table).into_iter().step_by(13) {
         let arguments = ["classify", "--json", url, referrer];
@@ -35,7 +35,7 @@ fn the_command_says_the_same() {
 }
 
 #[test]
-fn what_is_known_of_channels_is_listed() {
+fn the_channel_lists_are_printed() {
     let listed = tributary(&["classify", "--list"]);
     assert!(listed.status.success());
     let shown = out(&listed);

@@ -96,9 +96,9 @@ fn a_contact_that_moved_counts_for_the_new_account_from_then_on() {
     assert_eq!(found.shares("closed_won:006NEW", "linear"), BTreeMap::from([("paid_search", WHOLE)]));
 }
 
-/// What CRMs delete they tell by its id alone: the call and the meeting were none, and nobody has a role. Whichever file comes first.
+/// A CRM reports a deletion by the record's id alone: the call and the meeting do not count, and nobody has a role, in any order of files.
 #[test]
-fn what_a_deleted_record_said_is_taken_back_by_its_id() {
+fn deleting_a_record_by_its_id_retracts_its_statements() {
     let [said, deleted, undeleted, fair] = ["said.webhook", "deleted.webhook", "undeleted.webhook", "fair.offline"]
         .map(|name| format!("20_deleted_records/{name}.ndjson"));
     let mut named = Settings::default();
@@ -112,7 +112,7 @@ fn what_a_deleted_record_said_is_taken_back_by_its_id() {
             vec![&undeleted, &deleted, &said, &fair],
             vec![("offline_event", WHOLE / 2), ("sales", WHOLE / 2)],
         ),
-        // Only people whom the deal names count, all where it names nobody.
+        // If the deal names people, only they count; otherwise all do.
         (named.clone(), vec![&said, &fair], vec![("offline_event", WHOLE / 2), ("sales", WHOLE / 2)]),
         (named, vec![&said, &deleted, &undeleted, &fair], vec![("offline_event", WHOLE / 2), ("sales", WHOLE / 2)]),
     ] {
@@ -123,7 +123,7 @@ fn what_a_deleted_record_said_is_taken_back_by_its_id() {
 }
 
 #[test]
-fn a_stage_that_no_rule_names_is_told() {
+fn a_stage_that_no_rule_names_is_reported() {
     let records = decoded(Source::Webhook, &text("06_unmapped_stage/hubspot.webhook.ndjson"));
     let told: Vec<_> = records.iter().flat_map(|record| &record.stages_without_rule).collect();
     let told: Vec<_> = told.into_iter().map(|unknown| (unknown.setting, unknown.stage.as_str())).collect();

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::answer::file;
 use crate::support::command::{err, out, tributary};
 
-/// Tickets, authorisations and texts say nothing of anybody: they are understood, and no letters.
+/// Tickets, authorisations and texts have nothing about a person: they are decoded, and are no dead letters.
 #[test]
 fn nothing_is_refused_of_what_a_provider_may_send() {
     let cases = [

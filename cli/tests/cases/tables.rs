@@ -49,14 +49,14 @@ fn taken_by(name: &str, decoder: &Decoder) -> BTreeMap<u64, Event> {
     taken
 }
 
-/// What an event says, beside its id.
+/// The content of an event, and its id.
 fn says(event: &Event) -> Value {
     let mut said = tributary_ingest::as_native(event);
     said.as_object_mut().unwrap().remove("event_id");
     said
 }
 
-/// File, what is told of it, and the rows that are taken.
+/// The file, what is reported about it, and the rows that are accepted.
 type Case = (&'static str, &'static [&'static str], &'static [&'static str], Vec<(u64, Value)>);
 
 fn cases() -> Vec<Case> {
@@ -71,7 +71,7 @@ fn cases() -> Vec<Case> {
     let consent = &["Ad User Data", "Ad Personalization"];
     let named = |name: &str| guest(json!({"campaign": "c", "traits": {"name": name}}));
     let in_taiwan = guest(json!({"campaign": "c", "source": "展會", "traits": {"name": "陳先生"}}));
-    // An offset is a time zone; a click that is told by WBRAID alone has it as its id.
+    // An offset is a time zone; a click that has only a WBRAID has that as its id.
     vec![
         ("13_exports/google_ads_offset.csv", &["read as UTF-8"], consent, vec![(3, won.clone())]),
         ("13_exports/google_ads_wbraid.csv", &["read as UTF-8"], &[], vec![(3, won)]),
@@ -88,7 +88,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn tables_are_read_as_they_are_and_what_was_found_is_told() {
+fn tables_are_read_as_they_are_and_the_findings_reported() {
     let decoder = decoder();
     for (name, found, unknown, rows) in cases() {
         let report = report(name, &decoder);
@@ -103,9 +103,9 @@ fn owned(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-/// A purchase is a milestone where the configuration says so; it is nobody's visit anyhow.
+/// A purchase is a milestone only if it is configured; it is no visit in either case.
 #[test]
-fn a_purchase_is_what_the_configuration_says() {
+fn a_purchase_is_the_configured_milestone() {
     let name = "13_exports/ga4_purchase.csv";
     let buyer = json!({"kind": "identify", "timestamp": "2026-03-01T14:00:00Z", "user_id": "u1", "anonymous_id": "123.456"});
     let mut bought = buyer.clone();

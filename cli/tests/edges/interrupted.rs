@@ -12,10 +12,10 @@ use tributary_runtime::topic::Topic;
 use super::support::kill::{kill_until_done, random};
 use super::support::service::Service;
 
-/// Whether something says that a run is unfinished.
+/// Whether there is a note of an unfinished run.
 pub fn is_unfinished(folder: &Path) -> bool {
     let state = fs::read_dir(folder.join("state")).into_iter().flatten().flatten();
-    // A draft, which says nothing before it is renamed, may be cut short by the next kill.
+    // A draft has no effect before it is renamed; the next kill may cut it short.
     let mut notes = state.map(|entry| entry.path()).filter(|path| path.extension().is_none_or(|extension| extension != "new"));
     notes.any(|path| {
         path.to_string_lossy().contains("unfinished-") && fs::read(path).is_ok_and(|note| note.starts_with(b"unfinished"))
@@ -93,7 +93,7 @@ fn a_send_that_is_killed_at_any_moment_sends_each_line_once() {
         let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left.len(), 3, "{left:?}");
         assert!(!is_unfinished(folder.path()));
-        // It has told its end: given again, it sends again.
+        // It has reported its end: started again, it sends everything again.
         service.ok(&args);
         assert_eq!(records(folder.path(), Topic::Utm).len(), 2 * more.len());
     }
@@ -142,7 +142,7 @@ fn an_import_that_is_killed_at_any_moment_sends_each_row_once() {
 }
 
 #[test]
-fn what_cannot_be_read_on_has_stored_what_stood_before_it_and_goes_on_from_there() {
+fn an_input_with_an_unreadable_file_is_stored_up_to_it_and_continued() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::in_folder(folder.path(), 1);
     let (one, two) = (folder.path().join("1.ndjson"), folder.path().join("2.csv"));

@@ -118,7 +118,7 @@ fn rows_that_are_too_long_or_open_are_refused_and_the_others_sent() {
 }
 
 #[test]
-fn what_is_no_file_or_cannot_be_read_is_told_before_anything_is_sent() {
+fn unreadable_files_are_reported_before_anything_is_sent() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::in_folder(folder.path(), 1);
     let file = folder.path().join("good.ndjson");

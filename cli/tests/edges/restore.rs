@@ -56,7 +56,7 @@ impl Case {
     }
 }
 
-/// The files below a folder with their content, without those that say who has it open.
+/// The files below a folder with their content, without the lock files.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -113,7 +113,7 @@ fn whoever_starts_while_it_is_at_work_is_refused() {
         &["state", "backup", &case.at("other")],
     ] {
         let found = case.service.command(args);
-        assert!(found.status.code() == Some(1) && err(&found).contains("being put back"), "{args:?}: {}", err(&found));
+        assert!(found.status.code() == Some(1) && err(&found).contains("being restored"), "{args:?}: {}", err(&found));
     }
     let (code, said) = case.restore(&case.at("backup"));
     assert!(code == Some(1) && said.contains("in use"), "{said}");
@@ -213,11 +213,11 @@ fn the_backup_and_the_state_lie_apart() {
     let case = Case::new(20, 10);
     for inside in ["state/backup", "state/log/backup", "state/../state/x/../backup"] {
         let found = case.service.command(&["state", "backup", &case.at(inside)]);
-        assert!(found.status.code() == Some(1) && err(&found).contains("must not lie in one another"), "{}", err(&found));
+        assert!(found.status.code() == Some(1) && err(&found).contains("must not be inside one another"), "{}", err(&found));
     }
     symlink(case.at("state"), case.at("link")).unwrap();
     let found = case.service.command(&["state", "backup", &case.at("link/backup")]);
-    assert!(err(&found).contains("must not lie in one another"), "{}", err(&found));
+    assert!(err(&found).contains("must not be inside one another"), "{}", err(&found));
     let dangling = case.at("dangling");
     symlink(case.at("nowhere"), &dangling).unwrap();
     assert!(err(&case.service.command(&["state", "backup", &dangling])).contains("exists"));
@@ -227,10 +227,10 @@ fn the_backup_and_the_state_lie_apart() {
         let (code, said) = case.restore(&case.at(from));
         assert!(code == Some(1) && said.contains("no backup, or not a whole one"), "{from}: {said}");
     }
-    // A backup that was moved into the log's folder, and one whose folder has the state in it.
+    // A backup that was moved into the log's folder, and one that contains the state folder.
     copy(Path::new(&case.at("backup")), Path::new(&case.at("state/log/inner")));
     let (code, said) = case.restore(&case.at("state/log/inner"));
-    assert!(code == Some(1) && said.contains("must not lie in one another"), "{said}");
+    assert!(code == Some(1) && said.contains("must not be inside one another"), "{said}");
     fs::remove_dir_all(case.at("state/log/inner")).unwrap();
     assert_eq!(case.count(), 23);
     // By a link, and with more in the folder than there was: it is the same backup.
@@ -264,7 +264,7 @@ fn what_was_accepted_is_in_the_backup() {
 }
 
 #[test]
-fn what_an_older_version_copied_is_put_back_too() {
+fn backups_of_an_older_version_are_restored_too() {
     let case = Case::new(20, 10);
     let manifest = case.at("backup/backup.json");
     let mut old: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
@@ -328,7 +328,7 @@ fn killed_at_any_moment_the_state_is_the_old_or_the_new_one() {
 }
 
 #[test]
-fn where_there_is_nothing_in_place_no_empty_log_is_begun() {
+fn a_missing_log_is_not_replaced_by_an_empty_one() {
     let case = Case::new(20, 10);
     assert_eq!(case.restore(&case.at("backup")).0, Some(0));
     fs::rename(case.at("state/log"), case.at("state/log.coming")).unwrap();

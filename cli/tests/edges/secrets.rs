@@ -12,7 +12,7 @@ use tributary_runtime::config::{Sources, defaults, keys, load};
 const TEXT: &str = "s3nt1nelHunter2";
 const NUMBER: &str = "847290123";
 
-/// Every setting that is a secret, with the keys that have to stand beside it; and whether it is a list.
+/// Every setting that is a secret, with the keys that must be set beside it; and whether it is a list.
 const SECRETS: [(&str, &str, bool); 8] = [
     ("kafka.security.password", "", false),
     ("kafka.security.key_password", "", false),
@@ -24,7 +24,7 @@ const SECRETS: [(&str, &str, bool); 8] = [
     ("collector.webhooks.wx.aes_keys", "collector.webhooks.wx.signature = \"wechat\"\n", true),
 ];
 
-/// What is written for a value: `S` stands for the text, `N` for the number.
+/// What is written for a value: `S` is replaced by the text, `N` by the number.
 const VALUES: [&str; 40] = [
     "N",
     "-N",
@@ -68,7 +68,7 @@ const VALUES: [&str; 40] = [
     "-----BEGIN S",
 ];
 
-/// Lines in which a secret has lost its key, or has another one: `K` stands for the key.
+/// Lines in which a secret has lost its key, or has another one: `K` is replaced by the key.
 const LINES: [&str; 16] = [
     "K \"S\"",
     "K: \"S\"",
@@ -96,7 +96,7 @@ fn holds(said: &str) -> bool {
     said.contains(TEXT) || said.contains(NUMBER)
 }
 
-/// Whether the secret stands in a key's place. Keys are named: who swaps the two has told it himself.
+/// Whether the secret is in the place of a key. Keys are printed: who swaps the two has published the secret.
 fn is_key(form: &str) -> bool {
     ["{ S = 1 }", "K.S = 1", "[K.S]\nx = 1", "\n[S]", "= \"S\""].contains(&form)
 }
@@ -200,7 +200,7 @@ fn no_error_of_the_configuration_repeats_a_secret() {
     assert!(errors > 400, "{errors}");
 }
 
-/// A process with these sources, and what it said.
+/// A process with these sources, and its output.
 fn said(args: &[&str], sources: &Sources) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
     command.env_remove("TRIBUTARY_CONFIG").args(args).envs(&sources.environment);
@@ -212,7 +212,7 @@ fn said(args: &[&str], sources: &Sources) -> String {
 }
 
 #[test]
-fn no_command_says_it() {
+fn no_command_prints_a_secret() {
     let broken: Vec<_> = cases().into_iter().filter(|(_, sources)| load::<Settings>(sources).is_err()).collect();
     for (at, (what, sources)) in broken.iter().enumerate().step_by(4) {
         let format =

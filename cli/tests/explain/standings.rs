@@ -90,7 +90,7 @@ fn a_touch_is_out_beyond_the_longest_journey() {
     check(&found, "t04@4", "in_journey", "");
 }
 
-/// The rules that refuse links of an identifier's profile, with what they say.
+/// The rules that refuse links of an identifier's profile, with their texts.
 fn refused(records: &[Value], settings: &Settings, identifier: &str) -> Vec<(&'static str, String)> {
     Asked::of(records, settings).profile(identifier).refused.into_iter().map(|of| (of.rule, of.why)).collect()
 }

@@ -21,7 +21,7 @@ pub struct Person {
 }
 
 impl Person {
-    /// All values are drawn: no two bytes of them say anything of the others.
+    /// All values are random: no two bytes of them are related.
     pub fn drawn(seed: u64) -> Self {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut draw = |letters: &[u8], length: usize| -> String {
@@ -157,7 +157,7 @@ pub fn held(report: &Value, what: &str) -> u64 {
     places.iter().find(|place| place["what"] == what).map_or(0, |place| place["held"].as_u64().unwrap())
 }
 
-/// All of a person was erased, and is forgotten: nothing that is there names him.
+/// All of a person was erased and removed: no file names them.
 pub fn check_gone(service: &Service, state: &Path, of: &Person) {
     assert_eq!(holding(state, &of.secrets()), Vec::<String>::new());
     let (code, report) = verify(service, &of.identifiers());

@@ -17,7 +17,7 @@ use regex::Regex;
 use super::support::pages::{Block, all_blocks, call, root, words};
 
 const NOT_RUN: &str = "not run by CI: ";
-/// Options that say how fast or how loudly something is done, and words that have no meaning of their own.
+/// Options that only change speed or verbosity, and words that have no meaning of their own.
 const INSIGNIFICANT: [&str; 3] = ["--quiet", "--jobs", "--"];
 
 /// What CI runs.
@@ -26,7 +26,7 @@ struct Ci {
     whole_pages: BTreeSet<String>,
     /// Page, and a text of the block.
     blocks: BTreeSet<(String, String)>,
-    /// Folders with pages whose calls of `tributary` are run.
+    /// Folders with pages whose `tributary` commands are run.
     folders: BTreeSet<String>,
 }
 
@@ -198,7 +198,7 @@ fn every_command_of_contributing_is_run_by_ci_or_marked() {
 }
 
 #[test]
-fn what_ci_runs_is_told_from_what_it_names() {
+fn commands_that_ci_runs_are_distinguished_from_those_it_mentions() {
     let script = "#!/usr/bin/env bash\n# scripts/a\nif where_possible \"no b\" scripts/b --check >/dev/null; then\n  \
                   echo \"run scripts/c\"\nfi\nA=1 cargo run --quiet -p d -- --seeds 10 --jobs 2 || exit 1\n";
     let found = commands_of_script(script);

@@ -146,7 +146,7 @@ fn help_ends_quietly_too() {
 }
 
 #[test]
-fn a_verdict_stands_though_nobody_reads_the_table() {
+fn the_exit_code_is_the_same_if_nobody_reads_the_table() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("sheet.csv");
     fs::write(&file, "timestamp,phone\nnever,13800001112\n").unwrap();

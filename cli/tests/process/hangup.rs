@@ -35,7 +35,7 @@ impl Configured {
         Self { running, file, collector }
     }
 
-    /// Changes the file, and says so.
+    /// Changes the file, and sends SIGHUP.
     fn change(&mut self, text: &str) {
         fs::write(&self.file, text).unwrap();
         self.running.signal("HUP");
@@ -53,7 +53,7 @@ impl Configured {
 const OFFENDED: &str = "a connection has ended early";
 
 #[test]
-fn what_can_change_changes_and_the_rest_is_named() {
+fn a_reload_applies_what_it_can_and_names_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let mut service = Configured::start(folder.path(), "[log]\nlevel = \"info\"\n");
     service.change("[log]\nlevel = \"debug\"\n");
@@ -72,13 +72,13 @@ fn what_can_change_changes_and_the_rest_is_named() {
     service.change(changed);
     service.running.line(&["SIGHUP: applied", "collector.rate"]);
     service.running.line(&["takes effect at a restart", "log.format, worker.batch_ms"]);
-    // What waits for a restart is said every time, what was applied only once.
+    // What needs a restart is logged every time, what was applied only once.
     service.change(changed);
     service.running.line(&["takes effect at a restart", "log.format, worker.batch_ms"]);
     let applied = service.running.seen.iter().filter(|line| line.contains("applied") && line.contains("collector.rate"));
     assert_eq!(applied.count(), 1);
     service.change("[log]\nlevel = \"debug\"\n[collector]\nrate = 7\n");
-    service.running.line(&["SIGHUP: the configuration is as it was"]);
+    service.running.line(&["SIGHUP: the configuration is unchanged"]);
 
     service.change("[log]\nlevel = \"warn\"\n[collector]\nrate = 7\n");
     service.running.line(&["SIGHUP: applied", "log.level"]);
@@ -103,7 +103,7 @@ fn a_file_that_a_key_names_is_seen_to_have_changed() {
 }
 
 #[test]
-fn a_collector_does_not_die_of_it() {
+fn a_collector_survives_a_hangup() {
     let folder = tempfile::tempdir().unwrap();
     let (mut command, file) = command(folder.path(), "");
     command.args(["collect", "--set", "collector.listen=127.0.0.1:0", "--set", &format!("kafka.brokers={}", free_address())]);
@@ -116,7 +116,7 @@ fn a_collector_does_not_die_of_it() {
 }
 
 #[test]
-fn a_partition_that_stands_still_goes_on_once_the_limit_is_higher() {
+fn a_stopped_partition_continues_once_the_limit_is_higher() {
     let folder = tempfile::tempdir().unwrap();
     let limit = |in_a_row| format!("[topics]\npartitions = 1\n[worker.dead_letters]\nin_a_row = {in_a_row}\n");
     let bad = folder.path().join("bad.ndjson");

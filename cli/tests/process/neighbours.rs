@@ -43,7 +43,7 @@ impl Place {
         running
     }
 
-    /// What `check` says of each thing: whether it is well, and in words.
+    /// The findings of `check`: whether each is all right, and the text.
     fn check(&self) -> (i32, Vec<(String, bool, String)>) {
         let found = self.command(&["check", "--json"], &[]).output().unwrap();
         let rows: Vec<Value> = serde_json::from_slice(&found.stdout).unwrap();
@@ -58,7 +58,7 @@ fn of<'a>(rows: &'a [(String, bool, String)], what: &str) -> (bool, &'a str) {
 }
 
 #[test]
-fn beside_the_service_itself_all_is_well() {
+fn the_running_service_itself_is_no_conflict() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::in_folder(folder.path());
     let (code, rows) = place.check();
@@ -74,7 +74,7 @@ fn beside_the_service_itself_all_is_well() {
 }
 
 #[test]
-fn a_service_of_another_configuration_is_in_the_way() {
+fn a_service_of_another_configuration_is_a_conflict() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::in_folder(folder.path());
     let other = format!("state.path={}", folder.path().join("other").display());
@@ -89,7 +89,7 @@ fn a_service_of_another_configuration_is_in_the_way() {
 }
 
 #[test]
-fn strangers_are_in_the_way() {
+fn a_port_of_another_program_is_a_conflict() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::in_folder(folder.path());
     // One that never answers, and one that answers something else.
@@ -110,7 +110,7 @@ fn strangers_are_in_the_way() {
 }
 
 #[test]
-fn a_state_that_somebody_else_holds_or_made_otherwise_is_told() {
+fn a_state_in_use_or_of_another_kind_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::in_folder(folder.path());
     let elsewhere: Vec<String> =
@@ -129,7 +129,7 @@ fn a_state_that_somebody_else_holds_or_made_otherwise_is_told() {
 }
 
 #[test]
-fn probes_tell_health_and_nothing_else() {
+fn the_probe_port_serves_health_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::in_folder(folder.path());
     let mut running = place.run(&[]);

@@ -49,7 +49,7 @@ fn errors_of_the_configuration_are_a_line_each() {
     let file = folder.path().join("t.toml");
     fs::write(&file, "[topcis]\npartitions = 0\n[log]\nformat = \"json\"\nlevl = 1\n[kafka\n").unwrap();
     let mut command = run(folder.path(), &["worker.batch_ms=0".to_owned()]);
-    // The file alone says it, though it is full of errors.
+    // The log format is set in the file alone, which is full of errors.
     command.env_remove("TRIBUTARY_LOG__FORMAT").arg("--config").arg(&file);
     let lines = failed(command, 2);
     let keys: Vec<&str> = lines.iter().map(|line| line["key"].as_str().unwrap()).collect();
@@ -95,7 +95,7 @@ fn a_state_in_use_is_a_line() {
 }
 
 #[test]
-fn what_a_client_without_brokers_says_is_lines() {
+fn messages_of_a_client_without_brokers_are_json_lines() {
     let folder = tempfile::tempdir().unwrap();
     let mut running = Watched::start(run(folder.path(), &[format!("kafka.brokers={}", free_address())]));
     running.line(&["started"]);
@@ -105,7 +105,7 @@ fn what_a_client_without_brokers_says_is_lines() {
 }
 
 #[test]
-fn as_text_the_errors_stay_as_people_know_them() {
+fn in_text_format_errors_stay_readable() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = run(folder.path(), &["worker.batch_ms=0".to_owned()]);
     let found = command.env_remove("TRIBUTARY_LOG__FORMAT").output().unwrap();
@@ -113,7 +113,7 @@ fn as_text_the_errors_stay_as_people_know_them() {
     assert!(said.starts_with("error: 1 problem in the configuration\n  --set worker.batch_ms"), "{said}");
 }
 
-/// What a panic says may quote what somebody sent: the line says where it was, and no more.
+/// A panic's message may quote what somebody sent: the line gives the place in the code, and no more.
 #[test]
 fn a_panic_is_a_line_that_quotes_nothing() {
     const CHILD: &str = "TRIBUTARY_TEST_PANICS";

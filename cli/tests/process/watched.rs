@@ -49,7 +49,7 @@ impl Watched {
         crate::support::signal::send(self.child.id(), name);
     }
 
-    /// SIGTERM; returns how it ended, with all that it said.
+    /// Sends SIGTERM; returns how it ended, with all its output.
     pub fn terminate(mut self) -> (ExitStatus, Vec<String>) {
         self.signal("TERM");
         self.end()

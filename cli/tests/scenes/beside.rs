@@ -49,11 +49,11 @@ fn start(sets: &[String], name: &str, folder: &Path) -> Watched {
     Watched::start(process(sets, name, folder), folder.join(format!("{name}.log")))
 }
 
-/// Waits until the stages have read everything, but for partitions that stand still; nobody may end meanwhile.
+/// Waits until the stages have read everything except stopped partitions; no process may end meanwhile.
 fn read(settings: &Settings, stopped: &Places, running: &mut [&mut Watched]) {
     let until = Instant::now() + PATIENCE;
     loop {
-        // A broker that is slow to answer is asked again.
+        // A broker that is slow to answer gets another request.
         let left = match left_kafka(settings, &StageName::ALL, stopped) {
             Ok(None) => return,
             Ok(Some(left)) => left.to_string(),
@@ -134,12 +134,12 @@ fn junk_in_one_partition_stops_that_one_until_it_is_accepted() {
     }
 
     note("events arrive in all partitions");
-    // All the others go on, also through rebalances: the processes share the partitions anew.
+    // All others continue, also through rebalances: the processes share the partitions again.
     let more = history(20, 6, false);
     send(&sets, &more);
     records.extend(more);
     let only: Places = [(Topic::Offline, 2)].into();
-    // What was sent to the partition that stands still waits behind the junk.
+    // What was sent to the stopped partition waits behind the junk.
     read(&settings, &only, &mut [&mut first, &mut second]);
     note("the second process is started again");
     second.terminate();

@@ -11,7 +11,7 @@ use crate::support::watched::{Look, Recording, Watched, table};
 use crate::support::{history, pipeline, send, settings, tributary};
 
 #[test]
-fn while_the_disk_is_full_that_is_said_and_then_all_is_accounted_for() {
+fn a_full_disk_is_reported_and_loses_nothing() {
     let Some(broker) = Broker::start("full-disk") else { return };
     let Some(mut command) = namespace() else { return };
     let folder = tempfile::tempdir().unwrap();

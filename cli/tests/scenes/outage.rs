@@ -20,7 +20,7 @@ pub fn is_drained(look: &Look) -> bool {
 }
 
 #[test]
-fn while_the_broker_is_away_nothing_is_said_that_is_not_so_and_then_all_is_accounted_for() {
+fn an_outage_of_the_broker_is_reported_truthfully_and_loses_nothing() {
     let proxy = Proxy::bind();
     let Some(broker) = Broker::start_proxied("outage", proxy.port) else { return };
     proxy.forward_to(broker.behind());

@@ -5,7 +5,7 @@ use crate::support::watched::Watched;
 
 /// Nobody listens on port 1; no name ends in `invalid`.
 const NOWHERE: [(&str, &str); 2] = [
-    ("127.0.0.1:1", "nobody listens there: check kafka.brokers"),
+    ("127.0.0.1:1", "nothing listens there: check kafka.brokers"),
     ("nobody.invalid:9092", "there is no such host: check kafka.brokers"),
 ];
 
@@ -30,14 +30,14 @@ fn says_what_it_waits_for(arguments: &[&str], brokers: &str, why: &str) {
 }
 
 #[test]
-fn a_service_without_brokers_says_what_it_waits_for_and_can_be_stopped() {
+fn a_service_without_brokers_logs_what_it_waits_for_and_can_be_stopped() {
     for (brokers, why) in NOWHERE {
         says_what_it_waits_for(&["run"], brokers, why);
     }
 }
 
 #[test]
-fn so_do_one_that_is_to_end_and_the_collector() {
+fn a_run_until_the_end_and_the_collector_without_brokers_do_too() {
     let (brokers, why) = NOWHERE[0];
     says_what_it_waits_for(&["run", "--until-idle", "1"], brokers, why);
     says_what_it_waits_for(&["run", "--collect"], brokers, why);

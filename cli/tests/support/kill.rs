@@ -34,7 +34,7 @@ pub fn kill_until_done(
         match (found.status.signal(), found.status.code()) {
             (Some(9), _) if !unfinished() && (was_unfinished || !found.stdout.is_empty()) => return kills + 1,
             (Some(9), _) => kills += 1,
-            // Refused rows are told by an exit code.
+            // An exit code reports refused rows.
             (_, Some(0 | 1)) if !String::from_utf8_lossy(&found.stderr).contains("error:") => return kills,
             _ => panic!("{} {}", found.status, String::from_utf8_lossy(&found.stderr)),
         }

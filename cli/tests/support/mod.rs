@@ -217,7 +217,7 @@ pub fn finish(sets: &[String]) {
     succeed(command);
 }
 
-/// Starts a broker that goes when this process goes; `None` (said loudly) where there can be none.
+/// Starts a broker that ends when this process does; `None` (with a line on standard error) if there can be none.
 pub fn broker() -> Option<String> {
     Broker::start("").map(|broker| broker.address)
 }

@@ -82,7 +82,7 @@ pub fn block(page: &str, holding: &str) -> Block {
     blocks(page).into_iter().find(|block| block.text.contains(holding)).unwrap()
 }
 
-/// The lines of all pages below a folder that call `tributary`. What is said of [`block`] holds here, too.
+/// The lines of all pages below a folder that call `tributary`. See also [`block`].
 pub fn calls_below(folder: &str) -> Vec<(String, Vec<String>)> {
     let blocks = all_blocks().into_iter().filter(|block| block.language == "sh" && block.page.starts_with(folder));
     blocks.flat_map(|block| block.commands()).filter_map(|line| Some((line.clone(), call(&line)?))).collect()

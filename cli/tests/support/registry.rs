@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-/// What the stand-in was asked: by subject, what was sent, under which authorization, and the number it got.
+/// The requests that the stand-in got: by subject, what was sent, with which authorization, and the number it got.
 type Asked = Arc<Mutex<BTreeMap<String, (Value, String, usize)>>>;
 
 pub struct Registry {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 /// Where they are.
 pub struct Sdks(PathBuf);
 
-/// Fetches them; `None` (said loudly) where they cannot be had.
+/// Fetches them; `None` (with a line on standard error) if they cannot be fetched.
 pub fn fetch() -> Option<Sdks> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/sdks");
     let fetched = Command::new(script).arg("fetch").stderr(Stdio::inherit()).output().unwrap();

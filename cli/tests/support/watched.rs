@@ -32,7 +32,7 @@ pub struct View {
 /// What is seen of it at a time.
 #[derive(Debug, Clone, Default)]
 pub struct Look {
-    /// Whether `/readyz` says so, and what it says; `None`: no answer.
+    /// Whether `/readyz` reports ready, and its text; `None`: no answer.
     pub ready: Option<bool>,
     pub reasons: String,
     pub live: Option<bool>,
@@ -94,7 +94,7 @@ impl View {
         Look { ready: ready.map(|(status, _)| status == 200), reasons, live: live.map(|(status, _)| status == 200), page, at_s }
     }
 
-    /// What it has said on its standard error.
+    /// What it has written on its standard error.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -172,7 +172,7 @@ pub struct Row {
     pub second: u64,
     pub at: Instant,
     pub look: Look,
-    /// What the log said in it.
+    /// What it logged meanwhile.
     pub said: Vec<String>,
 }
 

@@ -13,7 +13,7 @@ use tributary_runtime::topic::Topic;
 use super::Outcome;
 use crate::budget::Room;
 
-/// The most requests whose records are written at once.
+/// Most requests whose records are written together.
 const REQUESTS_MAX: usize = 1_000;
 
 /// The records of a request.
@@ -23,7 +23,7 @@ struct Batch {
     room: Room,
 }
 
-/// See the module. Its queue is bounded by the room that its batches have taken.
+/// See the module. Its queue is bounded by the room of its batches.
 pub(super) struct Writer {
     running: Mutex<Option<Running>>,
     failed: Arc<OnceLock<String>>,
@@ -55,13 +55,13 @@ impl Writer {
         let (stored, outcome) = oneshot::channel();
         let batch = Batch { records: values.into_iter().map(output).collect(), stored, room };
         if let Some(running) = &*self.running.lock().unwrap_or_else(PoisonError::into_inner) {
-            // Without its thread nothing is stored: the outcome's sender is dropped, and that is heard.
+            // Without the thread nothing is stored: the sender of the result is dropped, which the receiver notices.
             let _ = running.batches.send(batch);
         }
         outcome
     }
 
-    /// Writes what is left. Nothing is stored any more, and the log is let go of.
+    /// Writes what is queued, then stops and closes the log.
     pub(super) fn close(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Running { batches, thread }) = running {
@@ -73,7 +73,7 @@ impl Writer {
     }
 }
 
-/// Writes until all senders are gone. After an error other than a full disk, RocksDB refuses every further write.
+/// Writes until all senders are dropped. After an error other than a full disk, RocksDB refuses every further write.
 fn write(log: &EmbeddedLog, batches: &Receiver<Batch>, failed: &OnceLock<String>) {
     let mut writes = 0u32;
     while let Ok(first) = batches.recv() {
@@ -91,7 +91,7 @@ fn write(log: &EmbeddedLog, batches: &Receiver<Batch>, failed: &OnceLock<String>
             }
         }
         for (stored, _room) in answers {
-            // Whoever asked may have gone.
+            // The requester may be gone.
             let _ = stored.send(written.is_ok());
         }
     }

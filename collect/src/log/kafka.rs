@@ -21,12 +21,12 @@ use crate::budget::Room;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 
-/// How long the brokers have to answer where the topics are.
+/// Timeout of requests for the topics' metadata.
 const LOOK: Duration = Duration::from_secs(2);
-/// The topics that the collector writes.
+/// The topics that the collector writes to.
 pub(crate) const TOPICS: [Topic; 3] = [Topic::Sdk, Topic::Utm, Topic::Webhook];
 
-/// Why Kafka cannot be written.
+/// Why Kafka cannot be written to.
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaError {
     /// The producer refused its configuration.
@@ -40,7 +40,7 @@ pub enum KafkaError {
     Unreachable(String),
 }
 
-/// Records of a request that are on their way.
+/// Records of a request, in flight.
 struct Sent {
     left: AtomicUsize,
     failed: AtomicBool,
@@ -56,7 +56,7 @@ impl Sent {
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1
             && let Some(stored) = self.stored.lock().unwrap_or_else(PoisonError::into_inner).take()
         {
-            // Whoever asked may have gone.
+            // The requester may be gone.
             let _ = stored.send(!self.failed.load(Ordering::Relaxed));
         }
     }
@@ -92,7 +92,7 @@ pub struct KafkaLog {
 }
 
 impl KafkaLog {
-    /// A producer to the brokers of the settings, which `reach` looks out for.
+    /// A producer for the brokers in the settings; `reach` knows whether they answer.
     ///
     /// # Errors
     /// When the client refuses its configuration.
@@ -103,13 +103,13 @@ impl KafkaLog {
         reach: Arc<Reach>,
     ) -> Result<Self, KafkaError> {
         let mut config: ClientConfig = kafka.properties().into_iter().collect();
-        // Idempotence stands for acknowledgement by all in-sync replicas.
+        // Idempotence implies acknowledgement by all in-sync replicas.
         config.set("enable.idempotence", "true").set("partitioner", "murmur2_random");
         config.set("allow.auto.create.topics", "false");
         config.set("message.max.bytes", topics.record_bytes_max.to_string());
-        // What no request waits for any more is not tried any longer.
+        // A record is retried only as long as its request waits.
         config.set("message.timeout.ms", collector.ack_ms.to_string());
-        // More than what the collector lets wait: its own limit comes first.
+        // More than the collector's own limit, which therefore applies first.
         let queue_kb = (u64::from(collector.queue_mb) * 2 * 1_024).min(2_097_151).to_string();
         let defaults = [
             ("linger.ms", "2"),
@@ -128,7 +128,7 @@ impl KafkaLog {
         Ok(Self { producer, names, record_bytes_max: topics.record_bytes_max as usize, reach })
     }
 
-    /// Hands records to the producer. What was handed over stays with it, also when a later one is refused.
+    /// Gives records to the producer. Those given before an error stay there.
     pub(super) fn send(&self, topic: Topic, records: &[String], now_ms: i64, room: Room) -> Result<Outcome, Refusal> {
         let name = self.names.iter().find(|(known, _)| *known == topic).map_or("", |(_, name)| name.as_str());
         let (stored, outcome) = oneshot::channel();
@@ -156,9 +156,9 @@ impl KafkaLog {
         Ok(outcome)
     }
 
-    /// Whether the brokers answer and the topics exist.
+    /// Checks that the brokers answer and the topics exist.
     pub(super) fn look(&self) -> Result<(), KafkaError> {
-        // Not to be waited for in vain.
+        // Avoids a timeout while the brokers are away.
         if !self.reach.answers() {
             return Err(KafkaError::Unreachable("none can be reached".to_owned()));
         }

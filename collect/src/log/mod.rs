@@ -23,14 +23,14 @@ pub use kafka::{KafkaError, KafkaLog};
 /// How often it is logged that the log is unreachable.
 const TELL_AGAIN: Duration = Duration::from_secs(30);
 
-/// Takes records for the log, within limits. Records have no key, as those of `tributary send`: ingest keeps no state, and a key that a
-/// sender chose could make one partition do all the work.
+/// Writes records to the log, within limits. Records have no key, as those of `tributary send`: ingest keeps no state, and with keys chosen
+/// by senders, one partition could get all the work.
 pub struct Log {
     target: Target,
     budget: Arc<Budget>,
     ack: Duration,
     away: AtomicBool,
-    /// Why it is unreachable, as last logged, and when.
+    /// Why it is unreachable, as last logged, and when that was.
     told: Mutex<Option<(String, Instant)>>,
     stored: AtomicU64,
 }
@@ -40,19 +40,19 @@ enum Target {
     Embedded(embedded::Writer),
 }
 
-/// What is heard of records once they are stored, or are not.
+/// Receives true when records are stored, or false if they are not.
 type Outcome = oneshot::Receiver<bool>;
 
 impl Log {
-    /// Kafka's raw topics. It is taken for away until [it answers](Self::look).
+    /// Writes to Kafka's raw topics. Counts as unreachable until [it answers](Self::look).
     pub fn kafka(kafka: KafkaLog, settings: &Settings) -> Self {
         Self::new(Target::Kafka(kafka), settings, true)
     }
 
-    /// The raw topics of an embedded log.
+    /// Writes to the raw topics of an embedded log.
     ///
     /// # Errors
-    /// When the system refuses the thread that writes.
+    /// When the writing thread cannot be started.
     pub fn embedded(log: EmbeddedLog, settings: &Settings) -> std::io::Result<Self> {
         Ok(Self::new(Target::Embedded(embedded::Writer::start(log)?), settings, false))
     }
@@ -69,10 +69,10 @@ impl Log {
         }
     }
 
-    /// Stores the records of a request, received at `now_ms`. Returns once the log has them all.
+    /// Stores the records of a request, received at `now_ms`. Returns when the log has stored all of them.
     ///
     /// # Errors
-    /// When there is no room, or the log does not confirm them in time: then some of them may be stored all the same, or later.
+    /// When there is no room, or the log does not confirm in time. Then some records may be stored nevertheless, or later.
     pub async fn store(&self, topic: Topic, records: Vec<String>, now_ms: i64) -> Result<(), Refusal> {
         if records.is_empty() {
             return Ok(());
@@ -85,7 +85,7 @@ impl Log {
         let outcome = match &self.target {
             Target::Kafka(kafka) => {
                 let outcome = kafka.send(topic, &records, now_ms, room)?;
-                // The client has copied them.
+                // The client has its own copy.
                 drop(records);
                 outcome
             }
@@ -101,12 +101,12 @@ impl Log {
         Ok(())
     }
 
-    /// The memory that requests and what waits for the log take.
+    /// The memory budget for requests and for records waiting for the log.
     pub(crate) fn budget(&self) -> &Arc<Budget> {
         &self.budget
     }
 
-    /// Why the log has failed for good, if it has: this process stores nothing any more.
+    /// Why the log has failed permanently, if it has: this process cannot store anything any more.
     pub fn failure(&self) -> Option<String> {
         match &self.target {
             Target::Kafka(_) => None,
@@ -114,12 +114,12 @@ impl Log {
         }
     }
 
-    /// Whether the log was last seen not to answer.
+    /// Whether the log did not answer when last used.
     pub fn is_away(&self) -> bool {
         self.away.load(Ordering::Relaxed)
     }
 
-    /// Looks whether a log that was away is back, and publishes what waits. Blocks; to be called now and then. Returns how many records
+    /// Checks whether an unreachable log is back, and publishes what is queued. Blocks; to be called regularly. Returns how many records
     /// were stored since the last call.
     pub fn look(&self) -> u64 {
         gauge!(QUEUE_BYTES.name).set(self.budget.used() as f64);
@@ -141,7 +141,7 @@ impl Log {
         self.stored.swap(0, Ordering::Relaxed)
     }
 
-    /// Tells why the log is away, and again from time to time.
+    /// Logs why the log is unreachable, and again from time to time.
     fn tell_away(&self, error: String) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.as_ref().is_none_or(|(why, when)| *why != error || when.elapsed() >= TELL_AGAIN) {
@@ -150,7 +150,7 @@ impl Log {
         }
     }
 
-    /// Waits until what was taken is stored, or has been given up. Nothing more is to be stored then.
+    /// Waits until everything accepted is stored or has failed. Nothing may be stored afterwards.
     pub fn close(&self) {
         match &self.target {
             Target::Kafka(kafka) => kafka.flush(self.ack),

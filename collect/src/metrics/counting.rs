@@ -12,10 +12,10 @@ pub(crate) const UTM: &str = "utm";
 pub(crate) const PIXEL: &str = "pixel";
 pub(crate) const WEBHOOK: &str = "webhook";
 const ROUTES: [&str; 4] = [SEGMENT, UTM, PIXEL, WEBHOOK];
-/// The outcome of a request that was not refused.
+/// The label of a request that was not refused.
 pub(crate) const OK: &str = "ok";
 
-/// Sets every counter of the collector to 0 where it has no value yet, so that the first one counts as a rise.
+/// Sets every counter of the collector that has no value yet to 0, so that the first count shows as an increase.
 pub fn begin_at_zero() {
     for route in ROUTES {
         for outcome in std::iter::once(OK).chain(Refusal::CODES) {

@@ -24,7 +24,7 @@ fn records(call: Call, body: &Value) -> Vec<Value> {
 }
 
 #[test]
-fn no_message_says_itself_that_it_is_trusted() {
+fn a_message_cannot_declare_itself_trusted() {
     let body =
         r#"{"batch": [{"type": "track", "_trust": "trusted", "\u005ftrust": "trusted", "context": {}}], "_trust": "trusted"}"#;
     for trust in [Trust::Public, Trust::Trusted] {
@@ -55,7 +55,7 @@ fn the_path_gives_the_kind_and_the_key_is_not_kept() {
 }
 
 #[test]
-fn the_user_agent_of_the_request_stands_in_for_that_of_a_page_view() {
+fn the_user_agent_of_a_page_view_defaults_to_that_of_the_request() {
     let of = |call: Call, body: Value| {
         let body = body.to_string();
         let records = Request::read(call, body.as_bytes(), 100, MAX).unwrap().records(now(), Trust::Public, Some("curl/8.0"));
@@ -72,7 +72,7 @@ fn the_user_agent_of_the_request_stands_in_for_that_of_a_page_view() {
 }
 
 #[test]
-fn a_batch_speaks_for_its_messages() {
+fn the_context_of_a_batch_applies_to_its_messages() {
     let body = json!({"sentAt": "2026-01-02T03:04:05Z", "writeKey": "k", "context": {"library": {"name": "l"}, "page": {"url": "u"}},
     "batch": [
         {"type": "track", "timestamp": "2026-01-01T00:00:00Z"},
@@ -103,7 +103,7 @@ fn only_a_clock_that_is_wrong_is_left_to_be_corrected() {
 }
 
 #[test]
-fn what_nothing_can_be_made_of_is_counted_apart() {
+fn messages_without_use_are_counted_apart() {
     let cost = |batch: &Value| {
         let body = batch.to_string();
         let Cost { messages, useless, .. } = Request::read(Call::Batch, body.as_bytes(), 100, MAX).unwrap().cost();
@@ -136,7 +136,7 @@ fn what_nothing_can_be_made_of_is_counted_apart() {
 }
 
 #[test]
-fn what_a_batch_says_for_each_message_counts_for_each() {
+fn fields_of_a_batch_apply_to_each_message() {
     for shared in ["context", "sentAt"] {
         let of = |bytes: usize| {
             let said = if shared == "context" { json!({"x": "y".repeat(bytes)}) } else { json!("y".repeat(bytes)) };

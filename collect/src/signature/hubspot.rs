@@ -15,7 +15,7 @@ use super::{Problem, Push, ReplayKey, Scheme, SignatureError, Verified, check_ag
 const SIGNATURE: HeaderName = HeaderName::from_static("x-hubspot-signature-v3");
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-hubspot-request-timestamp");
 
-/// Escapes that HubSpot decodes in the URI before it signs, by its table.
+/// Percent-escapes that HubSpot decodes in the URI before signing, as documented.
 const DECODED: [(&str, &str); 12] = [
     ("%3A", ":"),
     ("%2F", "/"),
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn it_must_know_its_address() {
+    fn verification_needs_the_public_address() {
         let settings = WebhookSettings { public_url: "hooks.a.example/x".into(), ..WebhookSettings::default() };
         assert_eq!(HubSpot::compile(&settings).err().map(|problem| problem.field), Some("public_url"));
     }

@@ -28,33 +28,33 @@ use tributary_runtime::config::Secret;
 
 use settings::{Encoding, Format, WebhookSettings};
 
-/// The most secrets of one webhook: the one in use, and the one before or after it.
+/// Most secrets of one webhook: the current one, and its predecessor or successor.
 const SECRETS_MAX: usize = 2;
 
-/// A push as it came in.
+/// A push as received.
 #[derive(Debug, Clone, Copy)]
 pub struct Push<'a> {
     /// The method, in upper case.
     pub method: &'a str,
-    /// Path and query, as they were sent.
+    /// Path and query as received.
     pub path_and_query: &'a str,
     /// The query, decoded.
     pub query: &'a [(String, String)],
     /// The headers.
     pub headers: &'a HeaderMap,
-    /// The body, as it was sent.
+    /// The body as received.
     pub body: &'a [u8],
     /// The time of receipt, milliseconds since 1970-01-01 UTC.
     pub now_ms: i64,
 }
 
 impl<'a> Push<'a> {
-    /// A header's text; `None` where it is absent or not text.
+    /// A header as text; `None` if it is absent or not text.
     fn header(&self, name: &HeaderName) -> Option<&'a str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// A query parameter, which must stand there once.
+    /// A query parameter, which must occur exactly once.
     fn parameter(&self, name: &'static str) -> Result<&'a str, SignatureError> {
         let mut found = self.query.iter().filter(|(known, _)| known == name);
         match (found.next(), found.next()) {
@@ -65,46 +65,46 @@ impl<'a> Push<'a> {
     }
 }
 
-/// What a genuine request is.
+/// A verified request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verified<'a> {
-    /// A push, with its body in the clear.
+    /// A push, with its decrypted body.
     Push {
         /// The body.
         body: Cow<'a, [u8]>,
-        /// Which push this is, to be taken once; where the scheme can tell.
+        /// Identifies the push, so that it is accepted only once; `None` if the scheme has no such data.
         replay_key: Option<ReplayKey>,
     },
-    /// The sender wants to see that we know the secret.
+    /// A request to prove that we know the secret.
     Echo {
         /// The answer.
         text: String,
-        /// What it is signed by: good for this, and for no push.
+        /// Identifies this request; its signature must not be accepted for a push.
         replay_key: ReplayKey,
     },
 }
 
-/// A push that must not be taken twice.
+/// Identifies a push that must be accepted only once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplayKey {
-    /// What tells it from others.
+    /// Identifies the push.
     pub fingerprint: replay::Fingerprint,
-    /// When it was sent, by its signature; milliseconds since 1970-01-01 UTC.
+    /// When it was sent, as signed; milliseconds since 1970-01-01 UTC.
     pub sent_ms: i64,
-    /// How long it is fresh, milliseconds.
+    /// How old it may be, milliseconds.
     pub max_age_ms: i64,
 }
 
-/// Why a push is not known to be genuine.
+/// Why a push cannot be verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// It lacks a header or a parameter.
+    /// A header or a parameter is missing.
     #[error("{0} is missing")]
     Missing(&'static str),
-    /// A header or a parameter is not what it must be.
+    /// A header or a parameter is malformed.
     #[error("{0} is malformed")]
     Malformed(&'static str),
-    /// The signature, or the secret, is another one.
+    /// The signature or the secret is wrong.
     #[error("the signature does not match")]
     Wrong,
     /// It was sent too long ago, or in the future.
@@ -115,7 +115,7 @@ pub enum SignatureError {
     Undecipherable,
 }
 
-/// A way to tell a genuine push.
+/// A way to authenticate pushes.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};
@@ -136,19 +136,19 @@ pub enum SignatureError {
 /// assert_eq!(scheme.check(&push), Err(SignatureError::Wrong));
 /// ```
 pub trait Scheme: Send + Sync {
-    /// Looks at a request.
+    /// Verifies a request.
     ///
     /// # Errors
-    /// Why it is not known to be genuine.
+    /// Why it cannot be verified.
     fn check<'a>(&self, push: &Push<'a>) -> Result<Verified<'a>, SignatureError>;
 }
 
-/// A setting of a webhook that cannot be used.
+/// An invalid setting of a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The key, below the webhook.
+    /// The key, relative to the webhook.
     pub field: &'static str,
-    /// What is wrong.
+    /// The error.
     pub message: String,
 }
 
@@ -156,10 +156,10 @@ fn problem<T>(field: &'static str, message: &str) -> Result<T, Problem> {
     Err(Problem { field, message: message.to_owned() })
 }
 
-/// The scheme of a webhook.
+/// Compiles the scheme of a webhook.
 ///
 /// # Errors
-/// The first setting that cannot be used.
+/// The first invalid setting.
 pub fn compile(settings: &WebhookSettings) -> Result<Box<dyn Scheme>, Problem> {
     let Some(format) = settings.signature else {
         return problem("signature", "expected wechat, hubspot, hmac or secret: nothing is taken on trust");
@@ -189,12 +189,12 @@ fn header_name(text: &str, field: &'static str) -> Result<HeaderName, Problem> {
     HeaderName::try_from(text).or_else(|_| problem(field, "expected the name of a header"))
 }
 
-/// Refuses what was sent longer ago than `max_age_ms`, or so far in the future.
+/// Refuses a push that was sent more than `max_age_ms` ago, or in the future by more than that.
 fn check_age(sent_ms: i64, now_ms: i64, max_age_ms: i64) -> Result<(), SignatureError> {
     if now_ms.abs_diff(sent_ms) > max_age_ms.unsigned_abs() { Err(SignatureError::Old) } else { Ok(()) }
 }
 
-/// Whether one of the secrets gives this HMAC-SHA256 of the parts. Looks at all of them.
+/// Whether one of the secrets gives this HMAC-SHA256 of the parts. Tries all of them, so that the time reveals nothing.
 fn is_hmac(secrets: &[Secret], parts: &[&[u8]], signature: &[u8]) -> bool {
     secrets.iter().fold(false, |found, secret| {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()) else { return found };
@@ -203,7 +203,7 @@ fn is_hmac(secrets: &[Secret], parts: &[&[u8]], signature: &[u8]) -> bool {
     })
 }
 
-/// The bytes of a signature.
+/// Decodes a signature.
 fn decode(text: &str, encoding: Encoding) -> Option<Vec<u8>> {
     match encoding {
         Encoding::Base64 => STANDARD.decode(text).ok(),

@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 
 use super::ReplayKey;
 
-/// The most pushes that are remembered; more than that within their window is refused until some are forgotten.
+/// Most fingerprints that are remembered; further pushes in the time window are refused until some expire.
 const REMEMBERED_MAX: usize = 200_000;
 
-/// What tells a push from others: a hash of its signature.
+/// Identifies a push: a hash of its signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fingerprint([u8; 32]);
 
@@ -23,31 +23,31 @@ impl Fingerprint {
     }
 }
 
-/// Why a push is not taken.
+/// Why a push is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    /// It was taken already, or is just being taken.
+    /// It was accepted before, or is being accepted.
     Again,
-    /// Too many are remembered.
+    /// Too many fingerprints are remembered.
     Full,
 }
 
-/// When a fingerprint may be forgotten: when neither clock could take its push for a fresh one.
+/// When a fingerprint expires: when its push is too old by both clocks.
 #[derive(Debug, Clone, Copy)]
 struct Until {
     /// By its signed time, milliseconds since 1970-01-01 UTC.
     signed_ms: i64,
-    /// By the time that passes here, whatever the system's clock is set to.
+    /// By the monotonic clock, whatever the system's clock is set to.
     moment: Instant,
 }
 
-/// By fingerprint: when it may be forgotten; and the same in the order of the signed time.
+/// By fingerprint, when it expires; and the same sorted by signed time.
 #[derive(Debug)]
 struct Fingerprints {
     until: BTreeMap<Fingerprint, Until>,
     by_time: BTreeSet<(i64, Fingerprint)>,
-    /// Up to here fingerprints were forgotten, by their signed time: whether a push that is no fresher was taken is not known any more. Only a clock
-    /// that was set back lets one come this far.
+    /// Fingerprints with signed times up to this one have expired: whether such a push was accepted is unknown. Pushes get here only if the
+    /// clock was set back.
     forgotten_ms: i64,
 }
 
@@ -75,7 +75,7 @@ impl Fingerprints {
     }
 }
 
-/// The pushes of one webhook.
+/// The pushes accepted by one webhook.
 #[derive(Debug, Default)]
 pub struct Taken {
     fingerprints: Mutex<Fingerprints>,
@@ -86,11 +86,11 @@ impl Taken {
         self.fingerprints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to take a push at this moment, at which the system's clock shows `now_ms`. Unless it is [kept](Taking::keep), it is as if it
-    /// had never come: the sender may try again.
+    /// Begins to accept a push; `now_ms` is the system's clock, `now` the monotonic one. Unless it is [kept](Taking::keep), it counts as
+    /// never received, and the sender may retry.
     ///
     /// # Errors
-    /// Why it is not taken.
+    /// Why it is not accepted.
     pub fn begin(&self, replay_key: ReplayKey, now_ms: i64, now: Instant) -> Result<Taking<'_>, Refused> {
         let mut fingerprints = self.lock();
         fingerprints.forget_stale(now_ms, now);
@@ -108,10 +108,10 @@ impl Taken {
         Ok(Taking { taken: self, fingerprint: Some(replay_key.fingerprint) })
     }
 
-    /// Remembers what is no push, so that it is not taken for one. It may come again.
+    /// Remembers a request that is not a push, so that its signature is not accepted for one. The request itself may be repeated.
     ///
     /// # Errors
-    /// Too many are remembered.
+    /// Too many fingerprints are remembered.
     pub fn note(&self, replay_key: ReplayKey, now_ms: i64, now: Instant) -> Result<(), Refused> {
         match self.begin(replay_key, now_ms, now) {
             Ok(taking) => taking.keep(),
@@ -122,7 +122,7 @@ impl Taken {
     }
 }
 
-/// A push that is being taken.
+/// A push that is being accepted.
 #[derive(Debug)]
 pub struct Taking<'a> {
     taken: &'a Taken,
@@ -130,7 +130,7 @@ pub struct Taking<'a> {
 }
 
 impl Taking<'_> {
-    /// It is in the log: it is not taken again.
+    /// It is in the log: from now on it is a replay.
     pub fn keep(mut self) {
         self.fingerprint = None;
     }
@@ -154,7 +154,7 @@ mod tests {
         ReplayKey { fingerprint: Fingerprint::of(name), sent_ms, max_age_ms: AGE_MS }
     }
 
-    /// A clock that may be set, beside one that may not.
+    /// A clock that can be set, and a monotonic one.
     struct Clocks {
         start: Instant,
         passed_ms: i64,
@@ -171,14 +171,14 @@ mod tests {
             taken.begin(replay_key, self.passed_ms + self.set_ms, now)
         }
 
-        /// Whether a push is taken; it is kept then.
+        /// Whether a push is accepted; if so, it is kept.
         fn takes(&self, taken: &Taken, replay_key: ReplayKey) -> bool {
             self.begin(taken, replay_key).map(Taking::keep).is_ok()
         }
     }
 
     #[test]
-    fn once_while_it_is_fresh_and_again_when_it_was_not_kept() {
+    fn a_push_is_accepted_once_and_again_if_it_was_not_stored() {
         let (taken, mut clocks) = (Taken::default(), Clocks::new());
         let push = once(b"a", 0);
         let first = clocks.begin(&taken, push).unwrap();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_forward_and_back_makes_nothing_forgotten() {
+    fn changing_the_clock_forgets_no_push() {
         for (forward_ms, rest_ms) in [(AGE_MS + 1, 0), (3_600_000, 1_000), (3_600_000, AGE_MS - 1), (86_400_000 * 365, 10)] {
             let (taken, mut clocks) = (Taken::default(), Clocks::new());
             assert!(clocks.takes(&taken, once(b"a", 0)));
@@ -215,7 +215,7 @@ mod tests {
             assert!(clocks.takes(&taken, once(b"a", 0)));
             clocks.passed_ms = later_ms;
             assert!(clocks.takes(&taken, once(b"b", later_ms)));
-            // To when the first one was sent.
+            // Set back to when the first one was sent.
             clocks.set_ms = -later_ms;
             assert!(!clocks.takes(&taken, once(b"a", 0)), "{later_ms}");
             assert!(!clocks.takes(&taken, once(b"b", later_ms)), "{later_ms}");
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_noted_is_no_push_and_may_come_again() {
+    fn a_handshake_may_be_repeated() {
         let (taken, now) = (Taken::default(), Instant::now());
         for _ in 0..2 {
             assert_eq!(taken.note(once(b"a", 0), 0, now), Ok(()));

@@ -3,33 +3,33 @@
 use serde::{Deserialize, Serialize};
 use tributary_runtime::config::Secret;
 
-/// `[collector.webhooks.NAME]`: one sender of pushes.
+/// `[collector.webhooks.NAME]`: one sender of webhooks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebhookSettings {
-    /// The provider in the record's envelope; empty for the webhook's own name.
+    /// The provider in the record's envelope; empty for the name of the webhook.
     pub provider: String,
-    /// How a push is known to be genuine.
+    /// How pushes are authenticated.
     pub signature: Option<Format>,
-    /// What the signature is made with: the secret, or WeChat's token. Two while one is being replaced.
+    /// The secret of the signature; for WeChat, the token. Two while one is being replaced.
     pub secrets: Vec<Secret>,
-    /// `hmac` and `secret`: the header that holds the signature, or the secret.
+    /// `hmac` and `secret`: the header with the signature, or with the secret.
     pub header: String,
-    /// `hmac` and `secret`: what stands before it in the header, such as `sha256=` or `Bearer `.
+    /// `hmac` and `secret`: a prefix in that header, such as `sha256=` or `Bearer `.
     pub prefix: String,
-    /// `hmac`: how the signature is written.
+    /// `hmac`: the encoding of the signature.
     pub encoding: Encoding,
-    /// `hmac`: the header that holds the time of sending, in seconds since 1970; then the signature is of `time.body`.
+    /// `hmac`: the header with the time of sending, seconds since 1970; then the signature is of `time.body`.
     pub timestamp_header: String,
-    /// `hubspot`: scheme and host of this collector as the sender has it configured, such as `https://hooks.a.example`.
+    /// `hubspot`: scheme and host of this collector as configured at HubSpot, such as `https://hooks.a.example`.
     pub public_url: String,
-    /// `wechat`: the appid (of WeCom: the corp id) that encrypted pushes must be for.
+    /// `wechat`: the appid (for WeCom the corp id) that encrypted pushes must contain.
     pub app_id: String,
-    /// `wechat`: the EncodingAESKey; where there is one, only encrypted pushes are taken. Two while one is being replaced.
+    /// `wechat`: the EncodingAESKey; if set, only encrypted pushes are accepted. Two while one is being replaced.
     pub aes_keys: Vec<Secret>,
-    /// How old a push may be, in seconds, if the signature includes a time. The same push is taken once within this time.
+    /// How old a push may be, seconds, if the signature includes a time. A push is accepted only once within this time.
     pub max_age_s: u32,
-    /// Headers that are passed on, beside `content-type` and `user-agent`.
+    /// Headers that are passed on, in addition to `content-type` and `user-agent`.
     pub keep_headers: Vec<String>,
 }
 
@@ -52,18 +52,18 @@ impl Default for WebhookSettings {
     }
 }
 
-/// How a signature is written.
+/// The encoding of a signature.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
-    /// Hexadecimal digits of either case.
+    /// Hexadecimal, upper or lower case.
     #[default]
     Hex,
     /// Base64 of the standard alphabet.
     Base64,
 }
 
-/// A scheme's name in the settings.
+/// A scheme for authenticating pushes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {

@@ -18,7 +18,7 @@ use super::settings::{Encoding, WebhookSettings};
 use super::wechat_crypt::Crypt;
 use super::{Problem, Push, ReplayKey, SECRETS_MAX, Scheme, SignatureError, Verified, check_age, decode, problem};
 
-/// The longest text that is sent back to show that the token is known, bytes.
+/// Longest text that is echoed to prove that the token is known, bytes.
 const ECHO_BYTES_MAX: usize = 1_024;
 
 pub(super) struct WeChat {
@@ -55,7 +55,7 @@ impl WeChat {
         if !self.tokens.iter().fold(false, |found, token| signed(token) | found) {
             return Err(SignatureError::Wrong);
         }
-        // The parts are run together before they are hashed: of other lengths they could be cut elsewhere.
+        // The parts are concatenated before hashing: with other lengths, other parts could give the same text.
         let digits = time.len() == 10 && time.bytes().all(|byte| byte.is_ascii_digit());
         let sent_s: i64 = time.parse().ok().filter(|_| digits).ok_or(SignatureError::Malformed("timestamp"))?;
         let sent_ms = sent_s * 1_000;
@@ -63,8 +63,7 @@ impl WeChat {
         Ok(ReplayKey { fingerprint: Fingerprint::of(&shown), sent_ms, max_age_ms: self.max_age_ms })
     }
 
-    /// The answer to the request with which WeChat asks whether the token is known. WeCom encrypts what it asks, an official account
-    /// does not.
+    /// The answer to WeChat's verification of the URL. WeCom encrypts the request, an official account does not.
     fn echo(&self, push: &Push<'_>) -> Result<Verified<'static>, SignatureError> {
         let text = push.parameter("echostr")?;
         if text.len() > ECHO_BYTES_MAX {
@@ -95,7 +94,7 @@ impl Scheme for WeChat {
     }
 }
 
-/// The text of `Encrypt`, a tag below the root. Read before anything is known to be genuine: within the limits of all XML.
+/// The text of the tag `Encrypt`. It is read before the signature is checked, within the limits for all XML.
 fn sealed(body: &[u8]) -> Result<String, SignatureError> {
     const MALFORMED: SignatureError = SignatureError::Malformed("the XML");
     let xml = std::str::from_utf8(body).ok().filter(|xml| xml.len() <= XML_BYTES_MAX).ok_or(MALFORMED)?;
@@ -176,19 +175,19 @@ mod tests {
 
     #[test]
     fn the_parts_cannot_be_cut_elsewhere() {
-        // Sorted and run together it is the same text, and so the same signature.
+        // Sorted and concatenated it is the same text, and so has the same signature.
         let moved = PLAIN.replace("timestamp=1700000000&nonce=1372623149", "timestamp=91700000000&nonce=137262314");
         assert_eq!(check(&settings(&[]), "POST", &moved, "", NOW_MS), Err(SignatureError::Malformed("timestamp")));
     }
 
     #[test]
-    fn the_token_is_shown_to_be_known() {
+    fn the_handshake_is_answered_with_the_token() {
         let asked = format!("{PLAIN}&echostr=5948109");
         assert_eq!(check(&settings(&[]), "GET", &asked, "", NOW_MS), Ok("echo 5948109".into()));
-        // An official account asks in the clear in every mode.
+        // An official account does not encrypt this request in any mode.
         assert_eq!(check(&settings(&[KEY]), "GET", &asked, "", NOW_MS), Ok("echo 5948109".into()));
         assert_eq!(check(&settings(&[]), "GET", &asked.replace("9917", "9918"), "", NOW_MS), Err(SignatureError::Wrong));
-        // WeCom asks encrypted. Sealed and signed by another implementation (Python's `cryptography` and `hashlib`).
+        // WeCom encrypts it. Encrypted and signed by another implementation (Python's `cryptography` and `hashlib`).
         let sealed = "Q3stYC6hdFzMh9T8HCvyDLvoDnzRxRst1MI9XzAiz9EMrvr8VFdRsoT8H6v68JM6DYd/puWIhZ+zw4uQeClr0IaMqx0qTbr5lZP5ywqlC0eWEfJoZxFkSrPTmlq+0NnN";
         let text: String = url::form_urlencoded::byte_serialize(sealed.as_bytes()).collect();
         let asked = format!(
@@ -207,11 +206,11 @@ mod tests {
         assert_eq!(check(&settings, "POST", &query, &push(&sealed), NOW_MS - 300_001), Err(SignatureError::Old));
         let other = seal(b"<xml/>", APP_ID, whole);
         assert_eq!(check(&settings, "POST", &query, &push(&other), NOW_MS), Err(SignatureError::Wrong));
-        // Of another app, though rightly signed.
+        // For another app, although correctly signed.
         let foreign = seal(b"<xml/>", "wx0", whole);
         let found = check(&settings, "POST", &signed(&foreign), &push(&foreign), NOW_MS);
         assert_eq!(found, Err(SignatureError::Undecipherable));
-        // A plain push is not taken where encrypted ones are expected.
+        // A plain push is not accepted if encrypted ones are expected.
         assert_eq!(check(&settings, "POST", PLAIN, "<xml><a/></xml>", NOW_MS), Err(SignatureError::Missing("the tag Encrypt")));
         assert!(check(&settings, "POST", PLAIN, &push(&sealed), NOW_MS).is_err());
     }

@@ -20,7 +20,7 @@ const KEY_CHARACTERS: usize = 43;
 const RANDOM_BYTES: usize = 16;
 const PADDING_MAX: usize = 32;
 
-/// WeChat makes the 43 characters at random: the last one may hold bits that no byte needs.
+/// The 43 characters are random, so the last one may have bits that do not belong to a byte.
 const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
     &ALPHABET,
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(DecodePaddingMode::RequireNone),
@@ -33,7 +33,7 @@ pub(super) struct Crypt {
 }
 
 impl Crypt {
-    /// With these EncodingAESKeys; `None` when one of them is none.
+    /// With these EncodingAESKeys; `None` if one is invalid.
     pub(super) fn new(keys: &[Secret], app_id: &str) -> Option<Self> {
         let key = |key: &Secret| {
             let text = Some(key.expose()).filter(|text| text.len() == KEY_CHARACTERS)?;
@@ -42,7 +42,7 @@ impl Crypt {
         Some(Self { keys: keys.iter().map(key).collect::<Option<_>>()?, app_id: app_id.to_owned() })
     }
 
-    /// The message in an encrypted text. To be called once its signature was verified: the error has no details.
+    /// Decrypts a text. To be called only after its signature was verified: the error has no details.
     ///
     /// # Errors
     /// [`SignatureError::Undecipherable`].
@@ -104,8 +104,8 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn opens_what_another_implementation_has_sealed() {
-        // By Python's `cryptography`; its 28 bytes of padding are more than an AES block.
+    fn decrypts_what_another_implementation_encrypted() {
+        // From Python's `cryptography`; its 28 bytes of padding are more than an AES block.
         let sealed = "Q3stYC6hdFzMh9T8HCvyDLvoDnzRxRst1MI9XzAiz9EMrvr8VFdRsoT8H6v68JM6DYd/puWIhZ+zw4uQeClr0IaMqx0qTbr5lZP5ywqlC0eWEfJoZxFkSrPTmlq+0NnN";
         assert_eq!(crypt(&[KEY]).open(sealed).unwrap(), b"594810938274193847512345678901");
     }
@@ -120,7 +120,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_no_sealed_text_is_refused() {
+    fn a_text_that_is_not_encrypted_is_refused() {
         let crypt = crypt(&[KEY]);
         for text in ["", "%", "AAAA", "AAAAAAAAAAAAAAAAAAAAAA==", &STANDARD.encode([7; 64])] {
             assert_eq!(crypt.open(text), Err(SignatureError::Undecipherable), "{text}");

@@ -12,11 +12,11 @@ fn heard(served: &Served, sent: impl AsRef<[u8]>) -> String {
 }
 
 #[test]
-fn who_speaks_http_2_is_told_what_is_spoken_here() {
+fn http_2_is_refused_with_the_versions_supported() {
     let served = Served::start(&settings());
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64\0\x04\0\0\xff\xff\0\x06\0\x01\0\0";
     let answer = heard(&served, preface);
-    assert!(answer.starts_with("HTTP/1.1 505 ") && answer.contains("HTTP/1.1 is spoken here"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 505 ") && answer.contains("only HTTP/1.1 is supported"), "{answer}");
     let (first, rest) = preface.split_at(7);
     let mut stranger = Stranger::of(&served);
     stranger.send(first);
@@ -103,7 +103,7 @@ fn other_methods_and_versions_are_refused() {
 }
 
 #[test]
-fn where_a_body_ends_is_not_open_to_doubt() {
+fn an_ambiguous_body_length_is_refused() {
     let served = hasty_collector();
     let key = basic(KEY);
     let with = |more: &str, body: &str| {
@@ -134,7 +134,7 @@ fn where_a_body_ends_is_not_open_to_doubt() {
 }
 
 #[test]
-fn chunks_with_much_beside_them_are_refused() {
+fn chunks_with_long_extensions_are_refused() {
     let served = hasty_collector();
     let many = format!("1;{}\r\n \r\n", "e".repeat(1_000)).repeat(100);
     let answer = heard(&served, chunked() + &many);
@@ -154,7 +154,7 @@ fn requests_that_come_at_once_are_answered_in_turn() {
 }
 
 #[test]
-fn who_is_refused_while_it_sends_gets_to_read_why() {
+fn a_sender_refused_while_it_sends_can_read_the_reason() {
     let served = Served::start(&settings());
     for _ in 0..20 {
         let mut stranger = Stranger::of(&served);

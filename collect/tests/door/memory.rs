@@ -59,7 +59,7 @@ fn one_address_has_its_share_of_the_memory() {
 }
 
 #[test]
-fn what_a_batch_says_for_all_of_its_messages_does_not_fill_the_memory() {
+fn the_shared_context_of_a_batch_does_not_fill_the_memory() {
     let served = Served::start(&settings());
     for shared in ["context", "sentAt"] {
         let said = if shared == "context" { json!({"pad": "x".repeat(900_000)}) } else { json!("x".repeat(900_000)) };
@@ -72,7 +72,7 @@ fn what_a_batch_says_for_all_of_its_messages_does_not_fill_the_memory() {
 }
 
 #[test]
-fn large_heads_that_do_not_end_have_little_room() {
+fn unfinished_large_heads_get_little_memory() {
     let served = Served::within(&Settings { queue_mb: 4, ..settings() }, |limits| {
         limits.head = std::time::Duration::from_secs(600);
         assert_eq!(limits.heads_bytes, 1 << 20);

@@ -37,7 +37,7 @@ fn a_further_connection_takes_the_place_of_the_idlest() {
 }
 
 #[test]
-fn what_is_worked_on_keeps_its_place_and_the_new_one_is_told_to_come_again() {
+fn a_request_in_progress_keeps_its_connection_and_a_new_one_gets_503() {
     let served = Served::within(&settings(), few);
     let mut busy: Vec<Stranger> = (0..8).map(|_| Stranger::of(&served)).collect();
     for stranger in &mut busy {
@@ -66,7 +66,7 @@ fn what_is_worked_on_keeps_its_place_and_the_new_one_is_told_to_come_again() {
 }
 
 #[test]
-fn a_thousand_idle_ones_keep_nobody_out() {
+fn a_thousand_idle_connections_block_nobody() {
     let served = Served::within(&settings(), |limits| {
         few(limits);
         limits.connections = 200;
@@ -107,7 +107,7 @@ fn one_address_has_its_share_and_takes_nobody_elses() {
 }
 
 #[test]
-fn many_addresses_keep_nobody_out() {
+fn connections_of_many_addresses_block_nobody() {
     let settings = Settings { connections_max: 40, ..one_address(25) };
     let served = Served::within(&settings, |limits| limits.first_byte = Duration::from_secs(600));
     let strangers: Vec<Stranger> =
@@ -141,7 +141,7 @@ fn slow_bodies_in_all_places_make_room() {
 }
 
 #[test]
-fn who_connects_and_resets_keeps_nobody_out() {
+fn connections_that_are_reset_block_nobody() {
     let served = Served::within(&settings(), hasty);
     for round in 0..10 {
         for number in 0..200 {

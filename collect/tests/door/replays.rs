@@ -40,7 +40,7 @@ fn push(served: &Served, path: &str, body: &str) -> (u16, String) {
 }
 
 #[test]
-fn the_signature_of_a_question_serves_no_push() {
+fn the_signature_of_a_handshake_is_not_valid_for_a_push() {
     let served = wechat();
     let path = signed("1");
     for _ in 0..2 {

@@ -16,7 +16,7 @@ fn is_slow(heard: &str) {
 }
 
 #[test]
-fn who_says_nothing_is_sent_away() {
+fn a_connection_without_a_request_is_closed() {
     let served = hasty_collector();
     let mut silent: Vec<Stranger> = (0..50).map(|_| Stranger::of(&served)).collect();
     silent.iter_mut().for_each(|stranger| assert_eq!(stranger.hear(), ""));
@@ -24,7 +24,7 @@ fn who_says_nothing_is_sent_away() {
 }
 
 #[test]
-fn a_head_that_drips_is_ended() {
+fn a_head_that_is_sent_slowly_is_ended() {
     let served = hasty_collector();
     for first in ["", "POST /v1/track HTTP/1.1\r\n", "POST /v1/track HTTP/1.1\r\nhost: a\r\nx: "] {
         let mut stranger = Stranger::of(&served);
@@ -86,7 +86,7 @@ fn a_body_that_never_begins_is_ended() {
 }
 
 #[test]
-fn a_body_that_drips_is_ended() {
+fn a_body_that_is_sent_slowly_is_ended() {
     let served = hasty_collector();
     let mut stranger = Stranger::of(&served);
     stranger.send(head(1_000_000, ""));
@@ -105,7 +105,7 @@ fn a_body_of_which_most_came_at_once_is_ended_all_the_same() {
 }
 
 #[test]
-fn a_body_that_is_announced_and_waits_to_be_asked_for_is_ended() {
+fn a_body_announced_with_expect_100_that_never_comes_is_ended() {
     let served = hasty_collector();
     let mut stranger = Stranger::of(&served);
     stranger.send(head(1_000, "expect: 100-continue\r\n"));
@@ -127,7 +127,7 @@ fn chunks_without_end_are_ended() {
 }
 
 #[test]
-fn what_stands_beside_a_chunk_is_no_progress() {
+fn chunk_extensions_are_no_progress() {
     let served = hasty_collector();
     let mut stranger = Stranger::of(&served);
     stranger.send(chunked() + "1;");
@@ -141,7 +141,7 @@ fn what_stands_beside_a_chunk_is_no_progress() {
 }
 
 #[test]
-fn a_compressed_body_that_drips_is_ended() {
+fn a_compressed_body_that_is_sent_slowly_is_ended() {
     let served = hasty_collector();
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(&vec![b' '; 900_000]).unwrap();
@@ -153,12 +153,12 @@ fn a_compressed_body_that_drips_is_ended() {
 }
 
 #[test]
-fn who_is_slow_and_honest_is_heard() {
+fn a_slow_but_steady_sender_is_served() {
     let served = hasty_collector();
     let body = format!(r#"{{"userId": "u", "pad": "{}"}}"#, "x".repeat(3_000));
     let mut stranger = Stranger::of(&served);
     stranger.send(head(body.len(), ""));
-    // Four times the pace that is asked for, over more than one window.
+    // Four times the required pace, over more than one window.
     for piece in body.as_bytes().chunks(80) {
         assert!(stranger.send(piece));
         std::thread::sleep(PAUSE);
@@ -168,17 +168,17 @@ fn who_is_slow_and_honest_is_heard() {
 }
 
 #[test]
-fn who_never_reads_its_answers_is_ended() {
+fn a_client_that_never_reads_its_answers_is_ended() {
     let served = hasty_collector();
     let mut stranger = Stranger::of(&served);
-    // Until no buffer takes any more: then nobody is left to whom to write.
+    // Until no buffer takes any more: then there is nobody left to write to.
     let requests = "GET /nothing HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1_000);
     while stranger.send(&requests) {}
     serves(&served);
 }
 
 #[test]
-fn who_has_ended_its_sending_side_is_answered() {
+fn a_client_that_has_closed_its_sending_side_is_answered() {
     let served = hasty_collector();
     let mut stranger = Stranger::of(&served);
     stranger.send(request());

@@ -74,7 +74,7 @@ impl Stranger {
         self.0.set_read_timeout(Some(PATIENCE)).unwrap();
     }
 
-    /// What is said until the connection ends.
+    /// What is received until the connection ends.
     pub fn hear(&mut self) -> String {
         let mut heard = Vec::new();
         // Where it was reset, what came before counts.

@@ -8,15 +8,15 @@ use super::sets::Sets;
 use super::{LinkRefusal, is_trusted};
 use crate::settings::Rules;
 
-/// Disjoint sets that keep the limits and the words.
+/// Disjoint sets that respect the limits and the links that forbid a union.
 pub(super) struct Constrained<'a> {
     sets: Sets,
     rules: &'a Rules,
-    /// Per root: records that a trusted event names, by kind and scope.
+    /// Per root: records named by trusted events, by kind and scope.
     trusted: Vec<Counts<'a>>,
-    /// Per root: the others.
+    /// Per root: the other records.
     public: Vec<Counts<'a>>,
-    /// Per root: its records that have several identifiers, merged ones, each by one of them, with its kind and scope.
+    /// Per root: records that were merged and so have several identifiers. Each is represented by the position of one, with kind and scope.
     merged: Vec<BTreeMap<usize, KindAndScope<'a>>>,
     /// Per root: positions that its members must never join.
     never: Vec<Vec<usize>>,
@@ -60,9 +60,9 @@ impl<'a> Constrained<'a> {
         }
     }
 
-    /// Unites the sets of two positions by a link, public or not; returns whether they were apart. A refusal by a limit comes with the kind.
+    /// Unites the sets of two positions by a link, public or not; returns whether they were apart. A refusal by a limit names the kind.
     ///
-    /// Where a trusted event names anybody, the limits are those of the trusted ones alone, but for how many others there are.
+    /// In a set with trusted identifiers only these count for the limits. The public-only ones have a limit of their own.
     pub(super) fn unite(&mut self, public: bool, a: usize, b: usize) -> Result<bool, (LinkRefusal, Option<&'a str>)> {
         let (a, b) = (self.sets.find(a), self.sets.find(b));
         if a == b {
@@ -92,7 +92,7 @@ impl<'a> Constrained<'a> {
         Ok(true)
     }
 
-    /// The first kind of which two roots together have more records than its limit; `both` are the records that both have.
+    /// The first kind for which two roots together exceed the limit; `both` counts the records that are in both.
     fn over_limit(&self, counts: &[Counts<'a>], a: usize, b: usize, both: &Counts<'a>) -> Option<&'a str> {
         let (left, right) = (counts.get(a)?, counts.get(b)?);
         let (few, many) = if left.len() <= right.len() { (left, right) } else { (right, left) };
@@ -104,17 +104,17 @@ impl<'a> Constrained<'a> {
         few.iter().find(broken).map(|(kind, _)| kind.0)
     }
 
-    /// How many identifiers of a root only public events know.
+    /// The number of public-only identifiers of a root.
     fn leaves(&self, root: usize) -> usize {
         self.public.get(root).into_iter().flat_map(BTreeMap::values).map(|count| *count as usize).sum()
     }
 
-    /// The profiles: positions, one list each.
+    /// The profiles, each as a list of positions.
     pub(super) fn lists(&self) -> Vec<Vec<usize>> {
         self.sets.lists()
     }
 
-    /// How many merged records two roots both have an identifier of.
+    /// How many merged records have identifiers in both roots.
     fn in_both(&self, a: usize, b: usize) -> Counts<'a> {
         let (Some(left), Some(right)) = (self.merged.get(a), self.merged.get(b)) else { return Counts::new() };
         let (few, many) = if left.len() <= right.len() { (left, right) } else { (right, left) };
@@ -138,7 +138,7 @@ fn counted(member: &Member, counts: bool) -> Counts<'_> {
     counts.then(|| (kind_and_scope(member), 1)).into_iter().collect()
 }
 
-/// Adds what one root has to what another has; `both` counts once.
+/// Adds the counts of one root to those of another. A record in `both` counts once.
 fn add_up<'a>(counts: &mut [Counts<'a>], keep: usize, hang: usize, both: &Counts<'a>) {
     for (kind, count) in taken(counts, hang) {
         if let Some(counts) = counts.get_mut(keep) {

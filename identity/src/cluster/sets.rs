@@ -24,7 +24,7 @@ impl Sets {
         self.size.get(self.find(at)).copied().unwrap_or(0)
     }
 
-    /// Unites the sets of two positions; returns (kept, absorbed) roots, or `None` where they are one already.
+    /// Unites the sets of two positions; returns (kept, absorbed) roots, or `None` if they are one set already.
     pub(super) fn unite(&mut self, a: usize, b: usize) -> Option<(usize, usize)> {
         let (a, b) = (self.find(a), self.find(b));
         if a == b {

@@ -59,10 +59,10 @@ fn profiles(members: &[(Hash128, Member)], links: &[LinkFact]) -> Vec<Vec<String
 }
 
 #[test]
-fn the_surer_link_wins_where_a_limit_allows_only_one() {
+fn the_stronger_link_wins_where_a_limit_allows_only_one() {
     let all = members(&["crm_contact:1", "crm_contact:2", "email:e", "phone:p"], &[]);
     let links = [link("email:e", "phone:p", 1), link("crm_contact:1", "phone:p", 2), link("crm_contact:2", "email:e", 3)];
-    // contact 2 - email is surer than contact 1 - phone; email - phone is older than the latter, of the same class.
+    // contact 2 - email is stronger than contact 1 - phone; email - phone is older than the latter, of the same class.
     assert_eq!(profiles(&all, &links), [vec!["1"], vec!["2", "e", "p"]]);
     let refused = cluster(&all, &links, &rules()).refused;
     assert_eq!(refused, [(1, LinkRefusal::Limit)]);
@@ -89,7 +89,7 @@ fn merged_records_count_once() {
     assert_eq!(profiles(&all, &links), [vec!["1", "2", "e", "p"], vec!["3"]]);
     let found = cluster(&all, &links, &rules());
     assert_eq!((found.refused, found.over), (vec![(3, LinkRefusal::Limit)], [(3, "crm_contact".to_owned())].into()));
-    // A merge that came late makes one of what a stated link had joined in the meantime, and leaves room for others.
+    // A merge that arrived late makes one record of two, so the limit has room for others.
     let two =
         Settings { limits: [("crm_contact".to_owned(), 2)].into(), ..Settings::default() }.compiled(&Kinds::default()).unwrap();
     let links = [
@@ -109,7 +109,7 @@ fn two_of_a_kind_that_is_never_merged_count_as_two() {
     assert_eq!(cluster(&all, &links, &never).refused, [(0, LinkRefusal::Limit)]);
 }
 
-/// An `alias` says so, and only trusted events link.
+/// Only trusted events can link, so an `alias` is trusted.
 #[test]
 fn an_old_user_id_and_the_new_one_are_one_person() {
     let all = members(&["user_id:1", "user_id:2"], &[]);
@@ -120,7 +120,7 @@ fn an_old_user_id_and_the_new_one_are_one_person() {
 }
 
 #[test]
-fn what_must_never_join_does_not_join_by_a_detour_either() {
+fn identifiers_that_must_never_join_do_not_join_through_others() {
     let all = members(&["email:a", "email:b", "phone:p"], &[]);
     let links = [link("email:a", "phone:p", 1), link("email:b", "phone:p", 2), said(link("email:a", "email:b", 0), false)];
     assert_eq!(profiles(&all, &links), [vec!["a", "p"], vec!["b"]]);
@@ -134,7 +134,7 @@ fn a_shared_identifier_joins_nobody() {
 }
 
 #[test]
-fn an_oversize_cluster_falls_apart_whole() {
+fn all_of_an_oversize_cluster_is_split() {
     let names = ["email:a", "phone:b", "email:c", "phone:d", "email:e", "phone:f", "email:g"];
     let links: Vec<_> = names.windows(2).map(|pair| link(pair[0], pair[1], 1)).collect();
     let all = members(&names, &[]);

@@ -14,7 +14,7 @@ impl Component {
         get_message(state, &self.root, &keys::one(keys::ACCOUNT, account))
     }
 
-    /// Adds the answer of an account identifier; returns whether it changes what members go by.
+    /// Stores the answer of an account identifier; returns whether it changes the account of any member.
     pub fn add_answer(self, state: &mut dyn State, said: &AccountIs) -> Result<bool, StateError> {
         let Some(account) = &said.account else { return Ok(false) };
         let hash = account.hash();
@@ -29,25 +29,25 @@ impl Component {
         Ok(moved || before != said.unit)
     }
 
-    /// Whether an account identifier was asked on behalf of a member.
+    /// Whether this member has subscribed to an account identifier.
     pub fn is_subscribed(self, state: &mut dyn State, account: Hash128, subscriber: Hash128) -> Result<bool, StateError> {
         Ok(state.get(&self.root, &keys::two(keys::SUBSCRIPTION, account, subscriber))?.is_some())
     }
 
-    /// Remembers a subscription.
+    /// Stores a subscription.
     pub fn add_subscription(self, state: &mut dyn State, subscribe: &Subscribe) {
         if let (Some(account), Some(subscriber)) = (&subscribe.account, &subscribe.subscriber) {
             put_message(state, &self.root, &keys::two(keys::SUBSCRIPTION, account.hash(), subscriber.hash()), subscribe);
         }
     }
 
-    /// The members on whose behalf an account identifier was asked.
+    /// The members that have subscribed to an account identifier.
     pub fn subscribers_of(self, state: &mut dyn State, account: Hash128) -> Result<Vec<Hash128>, StateError> {
         let found = scan_messages::<Subscribe>(state, &self.root, &keys::one(keys::SUBSCRIPTION, account))?;
         Ok(found.into_iter().filter_map(|(sub, _)| sub.get(17..).and_then(Hash128::from_bytes)).collect())
     }
 
-    /// Takes out the subscriptions made for a member that is no more; returns them.
+    /// Removes the subscriptions of a member that no longer exists; returns them.
     pub fn end_subscriptions(self, state: &mut dyn State, of: &Identifier, epoch: u64) -> Result<Vec<Subscribe>, StateError> {
         let mut ended = Vec::new();
         for (sub, subscribe) in scan_messages::<Subscribe>(state, &self.root, &[keys::SUBSCRIPTION])? {
@@ -58,27 +58,27 @@ impl Component {
         }
         for account in ended.iter().filter_map(|ended| ended.account.as_ref()).map(Identifier::hash) {
             if self.subscribers_of(state, account)?.is_empty() {
-                // Nobody here will be told when it changes.
+                // No subscription is left, so its answer would become stale.
                 state.delete(&self.root, &keys::one(keys::ACCOUNT, account));
             }
         }
         Ok(ended)
     }
 
-    /// Adds what a person says of belonging to the account of a member; returns whether that is news.
+    /// Stores a person's message about belonging to the account of a member; returns whether it is new.
     pub fn add_person(self, state: &mut dyn State, member: Hash128, said: &Belongs) -> Result<bool, StateError> {
         let Some(person) = Hash128::from_bytes(&said.person) else { return Ok(false) };
         let sub = keys::two(keys::PERSON, member, person);
         let known: Option<Belongs> = get_message(state, &self.root, &sub)?;
         let news = known.is_none_or(|known| known.epoch < said.epoch);
         if news {
-            // Who belongs to it no more is kept: an older message may be on its way by another path.
+            // An entry of somebody who left is kept: an older message may still arrive by another path.
             put_message(state, &self.root, &sub, said);
         }
         Ok(news)
     }
 
-    /// Who has said to belong to the account of any of these members, or no more.
+    /// The stored messages of persons who belong or belonged to the account of any of these members.
     pub fn people_of(self, state: &mut dyn State, members: &[(Hash128, Member)]) -> Result<People, StateError> {
         let mut all = People::new();
         for (member, _) in members {

@@ -15,10 +15,10 @@ use crate::settings::Rules;
 pub struct Search<'a> {
     component: Component,
     rules: &'a Rules,
-    /// Whether what hung together when its root computed it last still does: nothing has been taken out since.
+    /// Whether nothing was removed from the component since its root last computed it. Then a part that was too large still is.
     grown: bool,
     seen: BTreeSet<Hash128>,
-    /// Members of parts that were found too large.
+    /// Members of parts that are too large.
     large: BTreeSet<Hash128>,
 }
 
@@ -27,13 +27,13 @@ pub struct Search<'a> {
 struct Found {
     members: BTreeMap<Hash128, Member>,
     links: BTreeMap<(Hash128, Hash128), LinkFact>,
-    /// Members to go on from.
+    /// Members still to be visited.
     next: Vec<Hash128>,
-    /// Members that may have been held by what is too large now: their clusters are without it.
+    /// Members that were connected through a part that is too large now: they need clusters of their own.
     left: Vec<Hash128>,
 }
 
-/// Identifiers that only public events know and public links connect.
+/// Public-only identifiers that public links connect.
 #[derive(Default)]
 struct Part {
     found: Found,
@@ -43,22 +43,22 @@ struct Part {
 }
 
 impl<'a> Search<'a> {
-    /// A search that takes nothing for granted.
+    /// A search that relies on no earlier result.
     pub fn new(component: Component, rules: &'a Rules) -> Self {
         Self { component, rules, grown: false, seen: BTreeSet::new(), large: BTreeSet::new() }
     }
 
-    /// A search that takes for granted what was found too large before, where the component has only grown since.
+    /// A search that, if `grown`, relies on the parts that were too large before: the component has only grown since.
     pub fn grown(self, grown: bool) -> Self {
         Self { grown, ..self }
     }
 
-    /// Whether a cluster that was found has this member.
+    /// Whether this member is in a cluster that was found.
     pub fn has_seen(&self, member: Hash128) -> bool {
         self.seen.contains(&member)
     }
 
-    /// The cluster of a member. Of those of its members that hang together with too many, none holds it together.
+    /// The cluster of a member. Members of a part that is too large do not connect it.
     pub fn cluster(&mut self, state: &mut dyn State, from: Hash128) -> Result<Cluster, StateError> {
         let mut found = Found { next: vec![from], ..Found::default() };
         while let Some(hash) = found.next.pop() {
@@ -98,9 +98,9 @@ impl<'a> Search<'a> {
         Cluster { members: members.into_iter().collect(), links: links.into_values().collect(), turned, left }
     }
 
-    /// Adds a member and its links, and goes on from their other ends.
+    /// Adds a member and its links, and continues from their other ends.
     fn look(&self, state: &mut dyn State, (hash, member): (Hash128, Member), found: &mut Found) -> Result<(), StateError> {
-        // Of a link between two of them the first has told.
+        // A link between two members was already added by the first of them.
         let Found { members, links, next, .. } = found;
         for (other, link) in self.component.links_with(state, hash, |other| !members.contains_key(other))? {
             if is_active(&link) {
@@ -114,11 +114,11 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// The part of a member that only public events know; of one that is too large those that are not known to be in it.
+    /// The part of public-only identifiers around a member. Of a part that is too large: only the members not yet marked as such.
     fn part(&mut self, state: &mut dyn State, from: Hash128) -> Result<Part, StateError> {
         let mut part = Part::default();
         let (mut next, mut beyond) = (vec![from], Vec::new());
-        // What those are linked to that were not too large before.
+        // Neighbours of those that were not marked as too large before.
         let mut beside = Vec::new();
         while let Some(hash) = next.pop() {
             if part.found.members.contains_key(&hash) {

@@ -8,34 +8,34 @@ use tributary_runtime::state::{State, StateError, prefix_end};
 use super::Component;
 use crate::keys;
 
-/// The value under [`keys::THROTTLED`]: since the root rests nothing has been taken out of the component.
+/// The value under [`keys::THROTTLED`]: nothing was removed from the component since its root was throttled.
 const GROWN: &[u8] = &[1];
-/// The same: something has.
+/// The same: something was removed.
 const SHRUNK: &[u8] = &[2];
 
-/// What was put off while a root rested.
+/// What was deferred while a root was throttled.
 #[derive(Default)]
 pub struct Due {
     /// Members whose clusters are to be computed.
     pub members: BTreeSet<Hash128>,
-    /// Ids that are to be looked at.
+    /// Ids of profiles or accounts to be checked.
     pub ids: BTreeSet<String>,
-    /// Whether anything was taken out of the component.
+    /// Whether anything was removed from the component.
     pub shrunk: bool,
 }
 
 impl Component {
-    /// Whether it rests.
+    /// Whether the root is throttled.
     pub fn is_throttled(self, state: &mut dyn State) -> Result<bool, StateError> {
         Ok(state.get(&self.root, keys::THROTTLED)?.is_some())
     }
 
-    /// Has it rest.
+    /// Throttles the root.
     pub fn rest(self, state: &mut dyn State) {
         state.put(&self.root, keys::THROTTLED, GROWN);
     }
 
-    /// Notes of which members the clusters are to be computed after the rest, and which ids are to be looked at.
+    /// Stores which clusters are to be computed, and which ids to be checked, once the root resumes.
     pub fn deferred(self, state: &mut dyn State, due: &Due) -> Result<(), StateError> {
         let members = due.members.iter().map(|member| (keys::one(keys::DUE, *member), [1].as_slice()));
         let ids = due.ids.iter().map(|id| (keys::one(keys::DUE_ID, Hash128::of(id.as_bytes())), id.as_bytes()));
@@ -50,7 +50,7 @@ impl Component {
         Ok(())
     }
 
-    /// Ends the rest; returns what was put off.
+    /// Ends the throttling; returns what was deferred.
     pub fn wake(self, state: &mut dyn State) -> Result<Due, StateError> {
         let (mut due, mut gone) = (Due::default(), Vec::new());
         let Some(resting) = state.get(&self.root, keys::THROTTLED)? else { return Ok(due) };

@@ -36,16 +36,16 @@ fn is_reaching(version: &MilestoneVersion) -> bool {
     !version.amends && !version.withdrawn
 }
 
-/// The versions of each time that the object reached it, in their order, by the number of that time.
+/// The versions of each occurrence of the milestone, in order, by number of the occurrence.
 ///
-/// A version that says its occurrence belongs to that. Of the others a reaching begins a new one where it is at least `again_ms` after
-/// the reaching before it that says none either, and where there is nothing before it; those have the numbers that nobody says. All else
-/// belongs to the latest that began at or before it.
+/// A version may state its occurrence. Otherwise, a version that reports the milestone as reached begins a new occurrence if there is none
+/// yet, or if it is at least `again_ms` after the previous such version without a stated number; it gets the next number that no version
+/// states. Every other version belongs to the latest occurrence that began at or before it.
 pub(crate) fn occurrences(versions: &[Event], again_ms: Option<i64>) -> BTreeMap<u32, Vec<Said<'_>>> {
     let sorted = sorted(versions);
     let said: BTreeSet<u32> = sorted.iter().map(|(_, version)| version.occurrence).collect();
     let mut free = (1..).filter(|number| !said.contains(number));
-    // What begins at which version; a number that is said begins with its first reaching.
+    // The versions at which occurrences begin. A stated occurrence begins with the first version that reports it as reached.
     let mut begun: Vec<(usize, u32)> = Vec::new();
     let mut before_ms: Option<i64> = None;
     for (at, (event, version)) in sorted.iter().enumerate().filter(|(_, (_, version))| is_reaching(version)) {
@@ -72,24 +72,24 @@ pub(crate) fn occurrences(versions: &[Event], again_ms: Option<i64>) -> BTreeMap
     occurrences
 }
 
-/// What the versions taken so far say.
+/// A milestone as its versions have decided it so far.
 #[derive(Default)]
 pub(crate) struct Standing<'a> {
     first_reached_ms: Option<i64>,
-    /// The first reaching since the latest withdrawal.
+    /// The first time it was reached since the latest withdrawal.
     reached_ms: Option<i64>,
     reached_by_trusted: bool,
     withdrawn_ms: Option<i64>,
     withdrawn: bool,
-    /// The latest withdrawal and the first reaching since it, as they were before the withdrawals that may yet be called off.
+    /// The latest withdrawal and the first time reached since it, before those withdrawals that may still be cancelled.
     before: (Option<i64>, Option<i64>),
     occurred_at_ms: Option<i64>,
-    /// The latest of those that are not older than the latest withdrawal.
+    /// The latest re-opening time not older than the latest withdrawal.
     occurred_again_ms: Option<i64>,
     /// In units of 10^-18.
     value: i128,
     currency: &'a str,
-    /// The accounts named, each where it was named last; without those that it is no longer about.
+    /// The accounts named, in the order in which each was last named, without those taken off it.
     accounts: Vec<&'a Identifier>,
     person: Option<&'a Identifier>,
     kind: &'a str,
@@ -99,7 +99,7 @@ pub(crate) struct Standing<'a> {
 }
 
 impl<'a> Standing<'a> {
-    /// Of all versions, in their order. Amounts without a currency are in `default`.
+    /// The result of all versions, in order. Amounts without a currency are in `default`.
     pub(crate) fn of(versions: &[Said<'a>], default: Currency) -> Self {
         let mut standing = Self { versions: u32::try_from(versions.len()).unwrap_or(u32::MAX), ..Self::default() };
         let (public, trusted): (Vec<Said<'a>>, Vec<Said<'a>>) = versions.iter().partition(|(event, _)| event.public);
@@ -109,7 +109,7 @@ impl<'a> Standing<'a> {
             standing.pay(version, default);
             standing.name(event, version);
         }
-        // Only now is it known which withdrawal is the latest.
+        // A second pass: only now the latest withdrawal is known.
         for (_, version) in &versions {
             if version.occurred_at_cleared {
                 standing.occurred_again_ms = None;
@@ -174,13 +174,12 @@ impl<'a> Standing<'a> {
         self.person = event.identifiers.first().or(self.person);
     }
 
-    /// Whom it belongs to: the account named last; the person named last where none ever is; nobody while no version reports that it was
-    /// reached.
+    /// Its owner: the account named last, else the person named last. `None` while no version reports that it was reached.
     pub(crate) fn anchor(&self) -> Option<&'a Identifier> {
         self.accounts.last().copied().or(self.person).filter(|_| self.first_reached_ms.is_some())
     }
 
-    /// The milestone as its versions have it.
+    /// The milestone that its versions describe.
     pub(crate) fn milestone(&self, milestone_id: &str, default: Currency) -> Milestone {
         let currency = Currency::from_code(self.currency).unwrap_or(default);
         Milestone {
@@ -198,7 +197,7 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// Those that were not cleared.
+    /// The dimensions that were not cleared.
     fn dimensions(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.dimensions.iter().map(|(name, value)| (*name, *value)).filter(|(_, value)| !value.is_empty())
     }
@@ -217,7 +216,7 @@ fn stored_earlier(version: &MilestoneVersion) -> Option<Decimal> {
     version.value_minor.map(|digits| Decimal { digits, scale: exponent.into() })
 }
 
-/// What of a version counts otherwise than it says, as a label of [`crate::metrics::AMOUNTS`].
+/// How an amount is adjusted, as a label of [`crate::metrics::AMOUNTS`]; `None` if it counts as stated.
 pub(crate) fn adjusted(version: &MilestoneVersion) -> Option<&'static str> {
     let negative = |amount: &Option<Decimal>| amount.as_ref().is_some_and(Decimal::is_negative);
     if negative(&version.value) {

@@ -9,7 +9,8 @@ use crate::keys;
 use crate::stamp::{head_of, stamp_key};
 
 impl Node {
-    /// Notes what an event of an identifier set states; returns whether that was news. `erased_ms`: up to when the identifier set is erased.
+    /// Stores what an event of an identifier set states; returns whether that changed anything. `erased_ms`: the time up to which the
+    /// identifier set is erased.
     pub fn note(
         &self,
         state: &mut dyn State,
@@ -25,7 +26,7 @@ impl Node {
         Ok(now.is_some())
     }
 
-    /// Where a statement of a day is noted, and what stands there then; `None` where it stands there already.
+    /// The sub-key and the new value for a statement of a day; `None` if it is stored already.
     pub(crate) fn would_note(
         &self,
         state: &mut dyn State,
@@ -47,19 +48,19 @@ impl Node {
         Ok((sub, news.then_some(now)))
     }
 
-    /// What the events of an identifier set have stated, by day.
+    /// The statements of the events of an identifier set, by day.
     pub fn days(&self, state: &mut dyn State, identifier_set: Hash128, what: Stated) -> Result<Vec<Day>, StateError> {
         let found = scan_messages::<Day>(state, &self.actor, &keys::days(what as u8, identifier_set))?;
         Ok(found.into_iter().map(|(_, day)| day).collect())
     }
 
-    /// The last statement of each day that counts, the latest of them.
+    /// The latest statement that counts.
     pub fn latest(&self, state: &mut dyn State, identifier_set: Hash128, what: Stated) -> Result<Option<Stamp>, StateError> {
         Ok(latest(self.days(state, identifier_set, what)?.into_iter()))
     }
 
-    /// Whether it is an account that its CRM has deleted: the latest explicit link on that, in the events of any identifier set, says so. Of two in the same
-    /// event it is gone.
+    /// Whether it is an account deleted in its CRM, by the latest statement in the events of any identifier set. Of two in one event, the
+    /// deletion counts.
     pub fn is_gone(&self, state: &mut dyn State) -> Result<bool, StateError> {
         if self.identifier.kind != kind::CRM_ACCOUNT {
             return Ok(false);
@@ -77,7 +78,7 @@ impl Node {
         Ok(latest(days.into_iter().map(|(_, day)| day)))
     }
 
-    /// Takes out what the events of an identifier set stated up to `until_ms`; returns whether anything is left.
+    /// Deletes what the events of an identifier set stated up to `until_ms`; returns whether anything is left.
     pub fn void_days(&self, state: &mut dyn State, identifier_set: Hash128, until_ms: i64) -> Result<bool, StateError> {
         let mut left = false;
         for what in Stated::ALL {
@@ -96,7 +97,7 @@ impl Node {
         Ok(left)
     }
 
-    /// Marks the statements of an event as taken back; returns the identifier sets in whose events it was.
+    /// Marks the statements of an event as retracted; returns the identifier sets that have some.
     pub fn retract_days(&self, state: &mut dyn State, event_head: u64) -> Result<Vec<Hash128>, StateError> {
         let is_it = |at: Option<&Stamp>| at.is_some_and(|at| head_of(at) == Some(event_head));
         let mut touched = Vec::new();
@@ -112,8 +113,8 @@ impl Node {
         Ok(touched)
     }
 
-    /// Writes by day what an earlier version of this program kept of an identifier set: the latest only. What it has heard before that is not told
-    /// apart any more from what it has never heard, but for its time.
+    /// Converts to days what an earlier version of this program stored of an identifier set: the latest statement only. Older statements
+    /// that were applied then can no longer be told from those that never arrived, except by their time.
     pub(crate) fn by_day(
         &self,
         state: &mut dyn State,
@@ -140,7 +141,7 @@ impl Node {
     }
 }
 
-/// Up to when an earlier version of this program has kept the latest statement of an identifier set only; `None` where it has kept none.
+/// The time of the latest statement if an earlier version of this program stored only that one; `None` otherwise.
 pub(crate) fn former_ms(observation: &Observation) -> Option<i64> {
     if observation.by_day {
         return observation.former_ms;

@@ -12,7 +12,7 @@ use crate::identifier_set::{self, ALONE, Mentioned, PUBLIC_ALONE, is_alone};
 use crate::keys;
 
 impl Node {
-    /// What is kept of the events of an identifier set; `None` for an identifier set that is new.
+    /// The observation of an identifier set; `None` if the set is new.
     pub fn observation(&self, state: &mut dyn State, identifier_set: Hash128) -> Result<Option<Observation>, StateError> {
         match identifier_set {
             ALONE => Ok(self.state.alone.clone()),
@@ -21,7 +21,7 @@ impl Node {
         }
     }
 
-    /// Writes what is kept of the events of an identifier set, or that nothing is.
+    /// Writes the observation of an identifier set, or deletes it.
     pub fn put_observation(&mut self, state: &mut dyn State, identifier_set: Hash128, observation: Option<Observation>) {
         match identifier_set {
             ALONE => return self.edit().alone = observation,
@@ -38,12 +38,12 @@ impl Node {
         }
     }
 
-    /// Writes which identifiers an identifier set is of.
+    /// Writes the identifiers of an identifier set.
     pub fn put_identifier_set(&self, state: &mut dyn State, hash: Hash128, identifier_set: &IdentifierSet) {
         put_message(state, &self.actor, &keys::one(keys::IDENTIFIER_SET, hash), identifier_set);
     }
 
-    /// All identifier sets with what is kept of their events.
+    /// All identifier sets with their observations.
     pub fn identifier_sets(&self, state: &mut dyn State) -> Result<Vec<Mentioned>, StateError> {
         let mut traits: BTreeMap<Hash128, Vec<TraitFact>> = BTreeMap::new();
         for (sub, fact) in scan_messages::<TraitFact>(state, &self.actor, &[keys::MENTION_TRAIT])? {
@@ -75,7 +75,7 @@ impl Node {
         Ok(all)
     }
 
-    /// The latest explicit link in the events of an identifier set; of two in the same event, the one that forbids.
+    /// The latest explicit link in the events of an identifier set; of two in the same event, the unlink.
     pub fn explicit(&self, state: &mut dyn State, identifier_set: Hash128) -> Result<Option<ExplicitLink>, StateError> {
         let mut latest = None;
         for (join, what) in [(true, Stated::Joined), (false, Stated::Apart)] {
@@ -97,7 +97,7 @@ impl Node {
         Ok(latest)
     }
 
-    /// Takes out of an identifier set what happened up to `until_ms`.
+    /// Deletes from an identifier set what happened up to `until_ms`.
     pub fn void_mention(&mut self, state: &mut dyn State, mentioned: &mut Mentioned, until_ms: i64) -> Result<(), StateError> {
         self.by_day(state, mentioned.hash, &mut mentioned.observation)?;
         identifier_set::void(&mut mentioned.observation, until_ms);
@@ -114,7 +114,7 @@ impl Node {
         });
         let left = mentioned.observation.latest_hour.is_some() || stated || !mentioned.traits.is_empty();
         self.put_observation(state, mentioned.hash, left.then(|| mentioned.observation.clone()));
-        // What the identifier brought under any identifier set is void up to its own erasure: no need to say it again.
+        // The erasure of the identifier itself already voids everything it brought up to that time.
         if !is_alone(mentioned.hash) && self.state.erased_ms.is_none_or(|whole| whole < until_ms) {
             let identifier_set = mentioned.hash.head();
             let erasures = &mut self.edit().erasures;
@@ -126,7 +126,7 @@ impl Node {
         Ok(())
     }
 
-    /// Adds a trait stated in the events of an identifier set; returns whether it was news.
+    /// Adds a trait stated in the events of an identifier set; returns whether it changed anything.
     pub fn add_mention_trait(
         &self,
         state: &mut dyn State,

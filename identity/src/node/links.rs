@@ -9,7 +9,7 @@ use crate::keys;
 use crate::settings::Rules;
 
 impl Node {
-    /// Adds what is said of the link to another identifier; returns whether it was news.
+    /// Merges a link to another identifier; returns whether that changed anything.
     pub fn add_link(&mut self, state: &mut dyn State, said: &LinkFact, rules: &Rules) -> Result<bool, StateError> {
         let Some(other) = self.other_end(said) else { return Ok(false) };
         let sub = keys::one(keys::LINK, other.hash());
@@ -40,7 +40,7 @@ impl Node {
         Ok(news)
     }
 
-    /// Counts its links anew, by these rules; returns how many there are.
+    /// Counts its links again, by these rules; returns how many there are.
     pub fn count_links(&mut self, state: &mut dyn State, rules: &Rules) -> Result<u64, StateError> {
         let links = self.links(state)?;
         let (mut strong, mut public_strong) = (0, 0);
@@ -56,14 +56,14 @@ impl Node {
         Ok(links.len() as u64)
     }
 
-    /// How many identifiers are linked to it, and how many of these are of a kind whose limit is 1: by trusted events alone, where one
-    /// names it.
+    /// The number of identifiers linked to it, and how many of them are of a kind with limit 1. If a trusted event names it, only trusted
+    /// links count.
     pub fn claimed_by(&self) -> (u32, u32) {
         let IdentifierState { links, strong_links, public_links, public_strong_links, .. } = self.state;
         if self.is_trusted() { (links, strong_links) } else { (links + public_links, strong_links + public_strong_links) }
     }
 
-    /// The links to other identifiers, by all claims.
+    /// The links to other identifiers, from all claims.
     pub fn links(&self, state: &mut dyn State) -> Result<Vec<LinkFact>, StateError> {
         Ok(scan_messages(state, &self.actor, &[keys::LINK])?.into_iter().map(|(_, link)| link).collect())
     }
@@ -77,7 +77,7 @@ impl Node {
         }
     }
 
-    /// Whether it is for this end to take the link up to the roots: the end with the smaller hash.
+    /// Whether this end reports the link to its root: the end with the smaller hash does.
     pub fn speaks_for(&self, link: &LinkFact) -> bool {
         link.a.as_ref() == Some(&self.identifier)
     }

@@ -14,25 +14,25 @@ use crate::node::days::former_ms;
 use crate::statement::Statement;
 use crate::versions::{is_marked, stored, version_key};
 
-/// What became of an event in identity.
+/// What identity has stored of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kept {
-    /// All that it says is known.
+    /// Everything it states is stored.
     Here,
-    /// All that it says is known, and it is a touch: of this unit, under the identifier with this hash.
+    /// Everything it states is stored, and it is a touch of this unit, under the identifier with this hash.
     Touch {
         /// The key of the unit.
         unit: String,
         /// The identifier that brought it.
         by: [u8; 16],
     },
-    /// An erasure of somebody it names has made it void, or it was taken back.
+    /// It is void: an identifier it names was erased, or it was retracted.
     Erased,
-    /// It is not known.
+    /// It is not stored.
     Missing,
 }
 
-/// What became of an event. Nothing is changed; hearing the event once more would.
+/// What identity has stored of an event. Compares it with the state; changes nothing.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -69,14 +69,15 @@ pub fn kept(snapshot: &mut dyn Snapshot, event: &Event) -> Result<Kept, StateErr
     heard(snapshot.owner_of(LOG.stage, &primary.key())?, &node, event, &said)
 }
 
-/// Whether a milestone has the version of an event as an earlier version of this program has stored it, which wrote values in another way.
+/// Whether a milestone has stored the version of an event in the form of an earlier version of this program, which wrote values
+/// differently.
 fn is_known_to_former(state: &mut dyn State, actor: &ActorKey, event: &Event) -> Result<bool, StateError> {
     let is_former = |known: &Event| matches!(&known.body, Some(Body::Milestone(of)) if of.value_minor.is_some());
     let known = stored(state, actor)?;
     Ok(known.iter().any(|(_, known)| known.event_id == event.event_id && is_former(known)))
 }
 
-/// What became of an event at its primary identifier.
+/// What the primary identifier has stored of an event.
 fn heard(state: &mut dyn State, node: &Node, event: &Event, said: &Statement<'_>) -> Result<Kept, StateError> {
     let identifier_set = said.identifier_set();
     let known = match node.observation(state, identifier_set)? {
@@ -90,7 +91,7 @@ fn heard(state: &mut dyn State, node: &Node, event: &Event, said: &Statement<'_>
     let mut again = known.clone();
     let unseen = said.is_observation() && see(&mut again, said.time_ms, said.received_ms);
     let retracted = node.has_retracted(&said.stamp);
-    // What an earlier version has heard and not kept.
+    // An earlier version of this program applied it and did not store it.
     let former = former_ms(&known).is_some_and(|former_ms| said.time_ms <= former_ms);
     for what in said.stated().filter(|_| !former) {
         if node.would_note(state, identifier_set, what, &said.day(retracted), erased_ms)?.1.is_some() {
@@ -122,7 +123,7 @@ fn traits_are_known(state: &mut dyn State, node: &Node, said: &Statement<'_>) ->
     Ok(true)
 }
 
-/// Whether a retraction is known where the event that it takes back is.
+/// Whether a retraction is stored at the actor of the event that it retracts.
 fn is_taken_back(snapshot: &mut dyn Snapshot, of: &Retract, said: &Statement<'_>) -> Result<Kept, StateError> {
     if !of.record.is_empty() {
         let key = occurrence::record_key(&of.record);

@@ -18,7 +18,7 @@ use crate::stamp::stamp_key;
 use crate::timeline;
 use crate::view::{self, Row};
 
-/// Members by hash, and links by the hashes of their ends: what a clustering takes.
+/// Members by hash, and links by the hashes of their ends: the input of a clustering.
 pub(super) struct Neighbourhood {
     pub(super) members: BTreeMap<Hash128, Member>,
     links: BTreeMap<(Hash128, Hash128), LinkFact>,
@@ -45,8 +45,8 @@ impl Neighbourhood {
         own.iter().filter_map(|at| members.get(*at)?.1.identifier.clone()).collect()
     }
 
-    /// Adds what a root does not look at: the links of a profile's identifiers to such as are shared, or must never be joined. Gives
-    /// those that are shared.
+    /// Adds links that a root does not store: those of a profile's identifiers that are shared, or that an unlink forbids. Returns the
+    /// shared identifiers.
     pub(super) fn add_neighbours(
         &mut self,
         snapshot: &mut dyn Snapshot,
@@ -64,7 +64,7 @@ impl Neighbourhood {
                     let neighbour = load(snapshot, other)?;
                     note_shared(&neighbour, &mut sharing);
                     if !(node.state.shared || neighbour.state.shared || is_forbidden(&link)) {
-                        // Not one component yet: messages are on their way.
+                        // They are not in one component yet: messages are still on their way.
                         continue;
                     }
                     place.insert(alone(&neighbour));
@@ -148,7 +148,7 @@ fn positions_of(members: &[(Hash128, Member)], clustering: &Clustering, of: Hash
     clustering.profiles.iter().find(|list| list.contains(&position)).cloned().unwrap_or_default()
 }
 
-/// What a clustering says of the links of one profile.
+/// What a clustering decided about the links of one profile.
 struct LinkRefusals<'a> {
     members: &'a [(Hash128, Member)],
     links: &'a [LinkFact],
@@ -187,7 +187,7 @@ impl LinkRefusals<'_> {
         own.then_some((link, left, right))
     }
 
-    /// The links between two of the profile, which therefore nothing has refused.
+    /// The links between two identifiers of the profile that nothing refused.
     fn used(&self) -> Vec<Link> {
         let active = self.links.iter().enumerate().filter(|(_, fact)| is_active(fact));
         let inside = active.filter_map(|(at, _)| {

@@ -62,7 +62,7 @@ impl World {
         self.say(Event { time_ms: hour * 3_600_000, identifiers, body: Some(body), ..Event::default() })
     }
 
-    /// An event in a batch of its own, and what it has the stage tell itself.
+    /// Handles an event in a batch of its own, and all messages that the stage sends to itself.
     pub fn say(&mut self, event: Event) -> Vec<(String, Option<Profile>)> {
         self.count += 1;
         let event_id = if event.event_id.is_empty() { format!("e{}", self.count) } else { event.event_id.clone() };

@@ -19,10 +19,10 @@ const BUILT_IN: [(&str, &str); 3] = [
 /// The setting that names a file of rules.
 pub(crate) const FILE_SETTING: &str = "channels_file";
 
-/// What is wrong: the setting, and why.
+/// Errors: the setting and the reason of each.
 type Problems = Vec<(String, String)>;
 
-/// Where something stands: the setting it belongs to, and the place that people are told.
+/// Where a rule or site is defined: its setting, and the place that is shown to people.
 struct Place {
     setting: String,
     place: String,
@@ -47,10 +47,10 @@ impl Place {
 }
 
 impl Channels {
-    /// `rules` and `sites` of the configuration, then what the operator's file says, then the built-in data.
+    /// Rules in order of precedence: `rules` and `sites` of the configuration, then the operator's file, then the built-in data.
     ///
     /// # Errors
-    /// All that is wrong with them, each with its setting.
+    /// All errors, each with its setting.
     pub fn new(rules: &[Rule], sites: &[Site], file: Option<&ChannelFile>) -> Result<Self, Problems> {
         let digest = digest(rules, sites, file);
         let built_in: Result<Vec<ChannelFile>, String> =
@@ -81,10 +81,10 @@ impl Channels {
     }
 }
 
-/// A hash of all that channels are compiled from.
+/// A hash of everything that the channel rules are compiled from.
 fn digest(rules: &[Rule], sites: &[Site], file: Option<&ChannelFile>) -> Hash128 {
     let built_in = BUILT_IN.iter().map(|(_, text)| (*text).to_owned());
-    // What stands in settings can always be written as JSON.
+    // Settings can always be written as JSON, so this does not fail.
     let own = [serde_json::to_string(rules).unwrap_or_default(), serde_json::to_string(sites).unwrap_or_default()];
     let texts: Vec<String> = built_in.chain(own).chain(file.map(|file| file.text().to_owned())).collect();
     Hash128::of(texts.join("\u{1f}").as_bytes())
@@ -123,7 +123,7 @@ fn wrong_click_ids(data: &ChannelData) -> Problems {
     wrong.map(problem).collect()
 }
 
-/// What each parameter says; the first mention of a name wins.
+/// The meaning of each parameter; of several definitions of a name the first counts.
 fn parameters(data: &ChannelData) -> BTreeMap<String, Known> {
     let mut known: BTreeMap<String, Known> = BTreeMap::new();
     for (field, names) in data.parameters.fields() {
@@ -180,7 +180,7 @@ fn compile(
     Ok(Compiled { channel, conditions, categories, campaign_regex, place: place.place.clone(), wording: wording(rule) })
 }
 
-/// A rule's conditions as they were written.
+/// A rule's conditions as text.
 fn wording(rule: &Rule) -> String {
     let source_site = (!rule.source_site.is_empty()).then_some(&rule.source_site);
     let lists = [

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-/// One rule: all its conditions must hold. A condition is a list of patterns of which one must match the whole field, without
-/// case; `*` at the beginning or end of a pattern stands for any text, and `@name` for the patterns of a set.
+/// A channel rule: all its conditions must hold. A condition is a list of patterns, one of which must match the whole field, without case.
+/// `*` at the beginning or end of a pattern stands for any text, `@name` for the patterns of a set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rule {
@@ -16,41 +16,41 @@ pub struct Rule {
     pub source: Option<Vec<String>>,
     /// Categories of sites (`search`, `social`, ...) of which the source must be one; empty for any source.
     pub source_site: Vec<String>,
-    /// Patterns for the medium.
+    /// Categories of sites (`search`, `social`, ...), one of which the source must belong to; empty for any source.
     pub medium: Option<Vec<String>>,
     /// Patterns for the campaign.
     pub campaign: Option<Vec<String>>,
     /// A regular expression to be found in the campaign, for what patterns cannot say.
     pub campaign_regex: Option<String>,
-    /// Patterns for the touch type.
+    /// A regular expression that must occur in the campaign, for what patterns cannot express.
     pub touch_type: Option<Vec<String>>,
     /// Raw inputs: `sdk`, `utm`, `webhook`, `offline`.
     pub input: Option<Vec<String>>,
 }
 
-/// A site that sends visitors.
+/// A site that refers visitors.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Site {
-    /// Its name: the source of a touch whose referrer it is.
+    /// Its name: the source of touches with this referrer.
     pub name: String,
-    /// What it is: `search`, `social`, `video`, `shopping`, `wechat`, ...
+    /// Its category: `search`, `social`, `video`, `shopping`, `wechat`, ...
     pub category: String,
-    /// Its domains; their subdomains are the site's too. `google.*` stands for the name under any public suffix.
+    /// Its domains, with their subdomains. `google.*` stands for the name under any public suffix.
     pub domains: Vec<String>,
-    /// Where only some subdomains are the site: these, beside the domains themselves. Empty: all are.
+    /// If only some subdomains belong to the site: these, in addition to the domains themselves. Empty: all do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subdomains: Vec<String>,
-    /// Other names that senders write for it as a source.
+    /// Other names that senders use for it as a source.
     pub aliases: Vec<String>,
 }
 
 impl Site {
-    /// The category of hosts between two pages of a site: sign-in, payment. They are no referrer.
+    /// The category of hosts between two pages of a visit: sign-in, payment. They are not referrers.
     pub(crate) const NO_REFERRER: &'static str = "no_referrer";
 }
 
-/// A regular expression as the text that it was written as.
+/// A regular expression, kept together with its text.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ValuePattern(regex::Regex);
@@ -89,39 +89,39 @@ impl Eq for ValuePattern {}
 pub struct ClickId {
     /// The parameter's name, lower case.
     pub parameter: String,
-    /// The source it proves; empty where it only proves that a click was paid, whoever's network it was.
+    /// The source it proves; empty if it only proves that a click was paid, on whatever network.
     #[serde(default)]
     pub source: String,
-    /// The medium it proves; empty where the network adds it to unpaid clicks too.
+    /// The medium it proves; empty if the network adds it to unpaid clicks, too.
     #[serde(default)]
     pub medium: String,
-    /// Other networks whose parameter has the same name: theirs it is where the referrer is a site of that name.
+    /// Other networks whose parameter has the same name: it is theirs if the referrer is a site of that name.
     #[serde(default)]
     pub or_sources: Vec<String>,
-    /// Further sites on which the network advertises. A link that names any other known site as its source has nothing to do with it.
+    /// Other sites on which the network advertises. If a link names any other known site as its source, the click id is ignored.
     #[serde(default)]
     pub sisters: Vec<String>,
-    /// Whether it counts only where the source or the referrer is the network's: a name that anybody gives to something.
+    /// Whether it counts only if the source or the referrer is the network's: for names in general use.
     #[serde(default)]
     pub needs_network: bool,
-    /// What its value tells of the network, where several share the parameter; the first that is found holds.
+    /// If several networks share the parameter: how its value shows the network; the first match counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_value: Vec<ByValue>,
-    /// Whether anybody else may use the name for something of his own: it then proves nothing of a link that names another source.
+    /// Whether others may use the name for other things: then it proves nothing if the link names another source.
     #[serde(default)]
     pub common_name: bool,
 }
 
-/// What a click id proves whose value has this in it.
+/// What a click id proves if its value matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ByValue {
-    /// A regular expression to be found in the value.
+    /// A regular expression that must occur in the value.
     pub regex: ValuePattern,
-    /// The source it proves, where the link names none.
+    /// The source it proves, if the link names none.
     #[serde(default)]
     pub source: String,
-    /// The medium it proves; empty: the parameter's.
+    /// The medium it proves; if empty, the medium of the parameter.
     #[serde(default)]
     pub medium: String,
 }
@@ -138,14 +138,14 @@ pub struct Parameters {
     pub campaign: Vec<String>,
     /// Parameters for the content.
     pub content: Vec<String>,
-    /// Parameters for the term.
+    /// Parameters of the same families that fill no field of a touch. They are listed so that a glued link is split before them.
     pub term: Vec<String>,
     /// Parameters of the same families that no field of a touch takes. They are known, so that links are taken apart where they stand.
     pub other: Vec<String>,
 }
 
 impl Parameters {
-    /// The lists, each with its field; [`Self::other`] is not among them.
+    /// The lists, each with its field, without [`Self::other`].
     pub(crate) fn fields(&self) -> [(Field, &Vec<String>); 5] {
         [
             (Field::Source, &self.source),
@@ -184,11 +184,11 @@ impl Field {
     }
 }
 
-/// All that a file of channel rules may say.
+/// The content of a file of channel rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChannelData {
-    /// Whether the built-in rules stay out; sites, parameters and click ids come in always.
+    /// Whether the built-in rules are left out; built-in sites, parameters and click ids always apply.
     pub without_built_in_rules: bool,
     /// Named lists of patterns.
     pub sets: BTreeMap<String, Vec<String>>,
@@ -198,14 +198,14 @@ pub struct ChannelData {
     pub click_id: Vec<ClickId>,
     /// Sites.
     pub site: Vec<Spanned<Site>>,
-    /// By category, domains of sites that have no other name than their domain.
+    /// By category, the domains of sites that have no name of their own.
     pub domains: BTreeMap<String, Vec<String>>,
     /// Rules, in order.
     pub rule: Vec<Spanned<Rule>>,
 }
 
 impl ChannelData {
-    /// Puts `later` behind this: what stands first wins.
+    /// Appends `later` with lower precedence.
     pub(super) fn extend(&mut self, later: Self) {
         for (name, patterns) in later.sets {
             self.sets.entry(name).or_insert(patterns);
@@ -218,7 +218,7 @@ impl ChannelData {
     }
 }
 
-/// The patterns with each `@name` replaced by the set's, lower case.
+/// The patterns in lower case, with each `@name` replaced by the patterns of the set.
 pub(super) fn expand(patterns: &[String], sets: &BTreeMap<String, Vec<String>>) -> Result<Vec<String>, String> {
     let mut out = Vec::new();
     for pattern in patterns {

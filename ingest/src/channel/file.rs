@@ -13,7 +13,7 @@ pub struct ChannelFile {
 }
 
 impl ChannelFile {
-    /// Reads the text of a file; `name` is for what is said of it.
+    /// Parses the text of a file; `name` is used in messages.
     ///
     /// # Errors
     /// When it is not TOML of this form.
@@ -32,7 +32,7 @@ impl ChannelFile {
         format!("{}:{}", self.name, line_of(&self.text, span))
     }
 
-    /// All of it.
+    /// The whole text.
     pub(super) fn text(&self) -> &str {
         &self.text
     }

@@ -10,7 +10,7 @@ use super::*;
 
 static CHANNELS: LazyLock<Channels> = LazyLock::new(|| Channels::new(&[], &[], None).unwrap());
 
-/// A source with GA4's category of it. Sites of which this project makes more than GA4 does (WeChat, webmail) are not among them.
+/// Sources with GA4's category. Sites that this project treats differently (WeChat, webmail) are left out.
 const SOURCES: [(&str, &str); 30] = [
     ("", ""),
     ("(direct)", ""),
@@ -84,7 +84,7 @@ const MEDIUMS: [&str; 34] = [
 const CAMPAIGNS: [&str; 9] =
     ["", "brand", "cross-network", "a Cross-Network b", "shop", "eshop", "workshop", "bishop week", "spring shopping"];
 
-/// GA4's name of the channel, in snake case.
+/// GA4's channel, in snake case.
 fn ga4(category: &str, source: &str, medium: &str, campaign: &str) -> &'static str {
     let is = |pattern: &str, text: &str| {
         let whole = format!("^(?:{pattern})$");
@@ -135,7 +135,7 @@ fn ga4(category: &str, source: &str, medium: &str, campaign: &str) -> &'static s
     }
 }
 
-/// Where GA4 would have written `(direct)` and `(none)` itself, the sender wrote nothing.
+/// The sender gave nothing, so GA4 itself would have written `(direct)` and `(none)`.
 fn nothing_known(source: &str, medium: &str, campaign: &str) -> bool {
     let blank = |text: &str| ["", "(not set)", "(none)"].contains(&text);
     (source.is_empty() && blank(medium) && (blank(campaign) || campaign == "(direct)"))
@@ -143,7 +143,7 @@ fn nothing_known(source: &str, medium: &str, campaign: &str) -> bool {
 }
 
 #[test]
-fn every_combination_is_what_ga4_says() {
+fn every_combination_gives_the_channel_of_ga4() {
     for (source, category) in SOURCES {
         for (medium, campaign) in MEDIUMS.iter().flat_map(|medium| CAMPAIGNS.map(|campaign| (*medium, campaign))) {
             let expected =
@@ -157,7 +157,7 @@ fn every_combination_is_what_ga4_says() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
-    /// Of any other words too: a channel of ours is given only where GA4 has none.
+    /// Also for any other words: our own channels are given only where GA4 has none.
     #[test]
     fn our_channels_begin_where_ga4_ends(
         at in 0..SOURCES.len(),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Channels, ClickId};
 
-/// What is known of channels, in order of precedence.
+/// All channel rules and data, in order of precedence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listing {
     /// The rules: the first that matches gives the channel.
@@ -22,27 +22,27 @@ pub struct Listing {
 pub struct ListedRule {
     /// The channel that it gives.
     pub channel: String,
-    /// Where it stands: `built-in channels.toml:12`.
+    /// Where it is defined: `built-in channels.toml:12`.
     pub place: String,
-    /// What it asks for.
+    /// Its conditions.
     pub conditions: String,
 }
 
 /// A site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListedSite {
-    /// What it is: `search`, `social`, ...
+    /// Its category: `search`, `social`, ...
     pub category: String,
     /// The source of a touch that comes from it.
     pub name: String,
-    /// Domains and packages of Android applications that are its own.
+    /// Its domains, and packages of its Android applications.
     pub domains: Vec<String>,
-    /// Other names that senders write for it.
+    /// Other names that senders use for it.
     pub aliases: Vec<String>,
 }
 
 impl Channels {
-    /// What is known: built in, of the operator's file, and of the configuration.
+    /// All rules and data: built-in, of the operator's file, and of the configuration.
     pub(crate) fn list(&self) -> Listing {
         let rule = |rule: &super::Compiled| ListedRule {
             channel: rule.channel.clone(),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// Most distinct conditions on one field, over all rules.
 const CONDITIONS_MAX: usize = 128;
 
-/// All conditions of the rules on one field. A condition is a bit; a text is answered with the bits of the conditions it fulfils.
+/// All conditions of the rules on one field. Each condition is a bit; matching a text gives the bits of the conditions that it fulfils.
 #[derive(Debug, Default)]
 pub(super) struct FieldMatcher {
     known: Vec<Vec<String>>,
@@ -22,7 +22,7 @@ enum Part {
 }
 
 impl FieldMatcher {
-    /// The bit of the condition that one of `patterns` matches; equal conditions share a bit.
+    /// The bit of the condition that one of `patterns` matches. Equal conditions share a bit.
     pub(super) fn condition(&mut self, patterns: &[String]) -> Result<u32, String> {
         if patterns.is_empty() {
             return Err("a condition needs at least one pattern; leave it out to match anything".into());
@@ -64,7 +64,7 @@ impl FieldMatcher {
         Ok(())
     }
 
-    /// The bits of all conditions that `text` fulfils, whatever its case.
+    /// The bits of all conditions that `text` fulfils, in any case.
     pub(super) fn conditions_met(&self, text: &str) -> u128 {
         if self.known.is_empty() {
             return 0;
@@ -85,7 +85,7 @@ impl FieldMatcher {
     }
 }
 
-/// Lower case, copied only where there is an upper-case letter.
+/// The text in lower case; copied only if it has an upper-case letter.
 pub(super) fn lower(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
         Cow::Borrowed(text)

@@ -23,7 +23,7 @@ pub use listing::{ListedRule, ListedSite, Listing};
 use matcher::FieldMatcher;
 pub(crate) use site::Sites;
 
-/// What the rules look at. Matching ignores case.
+/// The fields that the rules match. Case is ignored.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Evidence<'a> {
     /// utm_source or its equivalent.
@@ -52,40 +52,40 @@ pub struct Channels {
 /// The fields of [`Evidence`], in its order.
 const FIELDS: usize = 5;
 
-/// What a query parameter says.
+/// The meaning of a query parameter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Known {
-    /// The field it fills, and its place among the parameters for that field.
+    /// The field it fills, and its position among the parameters for that field.
     pub(crate) field: Option<(Field, usize)>,
-    /// Its place among the click ids.
+    /// Its position among the click ids.
     pub(crate) click_id: Option<usize>,
 }
 
 #[derive(Debug)]
 struct Compiled {
     channel: String,
-    /// For each field the bit of its condition; `None` where the rule has none.
+    /// For each field the bit of the rule's condition; `None` if it has none.
     conditions: [Option<u32>; FIELDS],
-    /// Bits of the site categories that the source may be of; 0 for any source.
+    /// Bits of the site categories that the source may belong to; 0 for any source.
     categories: u64,
     campaign_regex: Option<Regex>,
-    /// Where it stands, and what it asks: for people.
+    /// Where the rule is defined, and its conditions, as text for people.
     place: String,
     wording: String,
 }
 
-/// What the rules say of a touch.
+/// The result of the rules for a touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict<'a> {
     /// The channel.
     pub channel: &'a str,
-    /// Where the rule stands: `rules.toml:12`, `channel_rules[0]`; empty where none matched.
+    /// Where the rule is defined: `rules.toml:12`, `channel_rules[0]`; empty if none matched.
     pub place: &'a str,
-    /// The rule's conditions: `source_site = search, medium = @paid`; empty where none matched.
+    /// The rule's conditions: `source_site = search, medium = @paid`; empty if none matched.
     pub conditions: &'a str,
 }
 
-/// Channel of what no rule matches: GA4's name for it.
+/// The channel if no rule matches, as GA4 calls it.
 pub const UNASSIGNED: &str = "unassigned";
 
 impl Channels {
@@ -117,7 +117,7 @@ impl Channels {
         self.rules.iter().find(matches)
     }
 
-    /// A hash of all data that they were compiled from.
+    /// A hash of all data that the rules were compiled from.
     pub(crate) fn digest(&self) -> Hash128 {
         self.digest
     }
@@ -132,12 +132,12 @@ impl Channels {
         &self.click_ids
     }
 
-    /// A click id, by its place.
+    /// A click id, by its position.
     pub(crate) fn click_id(&self, at: usize) -> Option<&ClickId> {
         self.click_ids.get(at)
     }
 
-    /// What a query parameter says, by its name in lower case; `None` where it is none of ours.
+    /// The meaning of a query parameter, by its name in lower case; `None` if it is unknown.
     pub(crate) fn parameter(&self, name: &str) -> Option<Known> {
         self.parameters.get(name).copied()
     }

@@ -8,19 +8,19 @@ use super::matcher::lower;
 /// Most categories of sites: each is a bit.
 const CATEGORIES_MAX: usize = 64;
 
-/// What hosts of sign-in pages begin with: `login.huawei.com`, `auth.openai.com`. (`id.` is also Indonesia's.)
+/// First labels of hosts of sign-in pages: `login.huawei.com`, `auth.openai.com`. (Not `id.`: that is also Indonesia's.)
 const SIGN_IN: [&str; 19] = [
     "login", "logon", "log-in", "signin", "sign-in", "auth", "auth0", "authn", "oauth", "oauth2", "sso", "passport", "account",
     "accounts", "idp", "adfs", "sts", "cas", "openid",
 ];
 
-/// Sites by name and by domain. The first that claims a name or domain has it.
+/// Sites by name and by domain. If several have the same name or domain, the first counts.
 #[derive(Debug, Default)]
 pub(crate) struct Sites {
     pub(super) known: Vec<KnownSite>,
     pub(super) by_name: BTreeMap<String, usize>,
     pub(super) by_domain: BTreeMap<String, usize>,
-    /// By what stands before the public suffix: `google`, `search.yahoo`.
+    /// By the part before the public suffix: `google`, `search.yahoo`.
     pub(super) by_stem: BTreeMap<String, usize>,
     categories: Vec<String>,
 }
@@ -31,28 +31,28 @@ pub(crate) struct KnownSite {
     pub(crate) name: String,
     pub(crate) category: String,
     pub(super) category_bit: u64,
-    /// The only subdomains that are the site; empty: all.
+    /// The only subdomains that belong to the site; empty: all do.
     subdomains: Vec<String>,
 }
 
 impl KnownSite {
-    /// Whether a host is the site, before one of whose domains this stands.
+    /// Whether a host belongs to the site; `before` is the part of the host before one of the site's domains.
     fn has_subdomain(&self, before: &str) -> bool {
         let before = before.trim_matches('.');
         self.subdomains.is_empty()
             || before.is_empty()
             || self.subdomains.iter().any(|own| {
-                // uk.search.yahoo.com, where `search` is one.
+                // As uk.search.yahoo.com does, where `search` is one.
                 before.strip_suffix(own.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
             })
     }
 }
 
 impl Sites {
-    /// Adds a site behind those that are known.
+    /// Adds a site with lower precedence than those already added.
     ///
     /// # Errors
-    /// What is wrong with it: the field and why.
+    /// Its error: the field and the reason.
     pub(super) fn add(&mut self, site: &Site) -> Result<(), (&'static str, String)> {
         if site.name.trim().is_empty() || site.category.trim().is_empty() {
             return Err(("name", "a site needs a name and a category".into()));
@@ -90,12 +90,12 @@ impl Sites {
         Ok(1 << (self.categories.len() - 1))
     }
 
-    /// The bit of a category; `None` when no site is of it.
+    /// The bit of a category; `None` if no site has it.
     pub(super) fn category_bit(&self, category: &str) -> Option<u64> {
         self.categories.iter().position(|known| known == category).map(|bit| 1 << bit)
     }
 
-    /// The site of a source: its name, an alias, or a host of its domains.
+    /// The site of a source: found by its name, an alias, or a host in its domains.
     pub(crate) fn find_name(&self, source: &str) -> Option<&KnownSite> {
         if source.is_empty() {
             return None;
@@ -105,17 +105,17 @@ impl Sites {
         named(&source).or_else(|| self.find_lower_host(&source)).or_else(|| named(without_advertising(&source)?))
     }
 
-    /// The site of a host in any case.
+    /// The site of a host, in any case.
     pub(crate) fn find_host(&self, host: &str) -> Option<&KnownSite> {
         self.find_lower_host(&lower(host))
     }
 
-    /// Whether a host is between two pages of a visit: it is known as such, or begins with a word for signing in.
+    /// Whether a host is one between two pages of a visit: listed as such, or with the first label of a sign-in page.
     pub(crate) fn is_between_pages(&self, host: &str) -> bool {
         let begins = host
             .split_once('.')
             .filter(|(first, rest)| rest.contains('.') && SIGN_IN.iter().any(|word| first.eq_ignore_ascii_case(word)));
-        // A site of its own, as login.example.com may be for an operator.
+        // Unless the operator has listed it as a site, for example login.example.com.
         let is_own = |host: &str| self.by_domain.contains_key(&*lower(host));
         self.find_host(host).is_some_and(|site| site.category == Site::NO_REFERRER) || (begins.is_some() && !is_own(host))
     }
@@ -126,7 +126,7 @@ impl Sites {
         }
         let stem_end = stem(host).map_or(0, str::len);
         let mut from = 0;
-        // The longest known part wins: mail.google.com is not google.
+        // The longest known part counts: mail.google.com is not google.
         while let Some(rest) = host.get(from..).filter(|rest| rest.contains('.')) {
             let stem = host.get(from..stem_end).filter(|stem| !stem.is_empty());
             let found = self.by_domain.get(rest).or_else(|| self.by_stem.get(stem?));
@@ -140,13 +140,13 @@ impl Sites {
     }
 }
 
-/// The site whose advertising a source is: `linkedin ads`, `facebook_ads`, `bingads`.
+/// The site in a source that names its advertising: `linkedin ads`, `facebook_ads`, `bingads`.
 fn without_advertising(source: &str) -> Option<&str> {
     let site = ["ads", "广告", "推广"].iter().find_map(|word| source.strip_suffix(word))?;
     Some(site.trim_end_matches([' ', '_', '-', '.', '+']))
 }
 
-/// What stands before a host's public suffix; `None` where anybody may register beside it (blogspot.com), and of unknown suffixes.
+/// The part before a host's public suffix; `None` for suffixes under which anybody can register (blogspot.com), and for unknown suffixes.
 fn stem(host: &str) -> Option<&str> {
     let suffix = psl::suffix(host.as_bytes())?;
     if suffix.typ() != Some(psl::Type::Icann) {

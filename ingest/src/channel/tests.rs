@@ -8,7 +8,7 @@ fn channel(source: &str, medium: &str, campaign: &str) -> String {
     channels().classify(Evidence { source, medium, campaign, ..Evidence::default() }).to_owned()
 }
 
-/// GA4's own table: source, medium, campaign, channel.
+/// GA4's table: source, medium, campaign, channel.
 #[test]
 fn ga4_default_channel_group() {
     for (source, medium, campaign, expected) in [
@@ -122,7 +122,7 @@ fn rules_of_the_configuration_come_first() {
 }
 
 #[test]
-fn all_that_is_wrong_is_said_at_once() {
+fn all_errors_of_the_rules_are_reported_at_once() {
     let bad = [
         Rule::default(),
         Rule { channel: "x".into(), medium: Some(vec!["@nobody".into()]), ..Rule::default() },
@@ -218,7 +218,7 @@ fn a_name_under_any_public_suffix_is_the_site_and_nobody_elses() {
     }
 }
 
-/// What `scripts/refresh_lists` writes, and the lists of our own.
+/// The lists that `scripts/refresh_lists` writes, and our own.
 const LISTS: [&str; 4] = [
     include_str!("../../rules/sites.toml"),
     include_str!("../../rules/channels.toml"),
@@ -226,11 +226,12 @@ const LISTS: [&str; 4] = [
     CLICK_IDS,
 ];
 const CLICK_IDS: &str = include_str!("../../rules/click_ids_listed.txt");
-/// Click ids of others that are none of ours: `gclsrc` says which of Google's tags wrote the id beside it, and of `bfcid` no network tells.
+/// Parameters that other lists call click ids, but we do not: `gclsrc` says which of Google's tags wrote the id beside it, and no network
+/// documents `bfcid`.
 const NO_CLICK_IDS: [&str; 2] = ["gclsrc", "bfcid"];
 
 #[test]
-fn lists_say_where_they_are_from_and_when() {
+fn lists_have_their_origin_and_date() {
     for list in LISTS {
         let head: String = list.lines().take_while(|line| line.starts_with('#') || line.is_empty()).collect();
         assert!(head.contains("2026") && (head.contains("Source") || head.contains("support.google.com")), "{head}");
@@ -238,7 +239,7 @@ fn lists_say_where_they_are_from_and_when() {
 }
 
 #[test]
-fn click_ids_that_others_know_are_known() {
+fn the_click_ids_of_other_projects_lists_are_recognised() {
     let listing = channels().list();
     let listed: Vec<&str> = CLICK_IDS.lines().filter(|line| !line.starts_with('#')).collect();
     let unknown: Vec<_> = listed
@@ -249,7 +250,7 @@ fn click_ids_that_others_know_are_known() {
 }
 
 #[test]
-fn sites_that_others_list_come_behind_ours() {
+fn our_site_lists_win_over_those_of_others() {
     for (host, name, category) in [
         ("search.rr.com", "search.rr.com", "search"),
         ("webmail.freenet.de", "webmail", "email"),

@@ -14,10 +14,10 @@ use crate::decoder::Decoder;
 use crate::reason;
 use crate::rules::Meaning;
 
-/// Whose table it is.
+/// The program whose table it is.
 #[derive(Debug, Clone, Default)]
 pub(super) enum Layout {
-    /// Fields of the native record.
+    /// Columns are fields of the native record.
     #[default]
     Native,
     Ga4 {
@@ -35,28 +35,28 @@ pub(super) struct Ads {
     has_order_id: bool,
 }
 
-/// How a cell is read.
+/// The form of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// As it stands.
+    /// As it is.
     Plain,
     /// Microseconds since 1970-01-01 UTC.
     Micros,
-    /// The name of a GA4 event: of a touch, or of a milestone where the settings say so.
+    /// The name of a GA4 event: of a milestone if the settings say so, else of a touch.
     EventName,
-    /// A click id of this name.
+    /// A click id with this name.
     ClickId(&'static str),
     ConversionName,
     ConversionTime,
-    /// An address, or its hash.
+    /// An email address, or its hash.
     Email,
 }
 
-/// Fields and values that a cell gives.
+/// Fields and values in a cell.
 type Pairs<'a> = Vec<(&'static str, Cow<'a, str>)>;
 
 impl Layout {
-    /// Whose table has this header; names are in lower case.
+    /// Recognises the program by the header; names are in lower case.
     pub(super) fn of(names: &[String], decoder: &Decoder) -> Self {
         let has = |wanted: &str| names.iter().any(|name| name == wanted);
         let meanings = || decoder.rules.meanings.clone();
@@ -86,7 +86,7 @@ impl Layout {
         Ok(())
     }
 
-    /// The field of the native record that a column gives, and how its cells are read.
+    /// The field of the native record for a column, and the form of its cells.
     pub(super) fn column(&self, name: &str) -> (String, Form) {
         let (field, form) = match self {
             Self::Native => (name, Form::Plain),
@@ -127,7 +127,7 @@ impl Layout {
                 _ => vec![("touch_type", Cow::Borrowed(cell))],
             }),
             (Self::GoogleAds(ads), Form::ClickId(name)) if ads.has_order_id => Ok(vec![(name, Cow::Borrowed(cell))]),
-            // One click has one conversion of a name: without an order id, that is the deal.
+            // A click has one conversion of each name. So without an order id, the click id is the object's id.
             (_, Form::ClickId(name)) => Ok(vec![(name, Cow::Borrowed(cell)), (OBJECT_ID, Cow::Borrowed(cell))]),
             (Self::GoogleAds(ads), Form::ConversionName) => match ads.kind(cell) {
                 Some(kind) => Ok(milestone(kind)),
@@ -148,10 +148,10 @@ impl Layout {
     }
 }
 
-/// The field that several click ids of a row may give: the first does.
+/// Several columns of click ids can give this field; the first one counts.
 pub(super) const OBJECT_ID: &str = "object_id";
 
-/// Events that GA4 recommends for what comes of a visit. Where the settings do not say which milestones they are, they tell only who was there.
+/// Outcomes that GA4 recommends as events. Unless the settings map them to milestones, they only identify the person.
 const OUTCOMES: [&str; 9] = [
     "purchase",
     "in_app_purchase",
@@ -200,7 +200,7 @@ fn ga4_column(name: &str) -> (&str, Form) {
 }
 
 impl Ads {
-    /// The milestone that a conversion is: as the settings say, or by its own name (`Closed Won`).
+    /// The kind of milestone of a conversion: from the settings, or from its name (`Closed Won`).
     fn kind(&self, name: &str) -> Option<String> {
         if let Some(Meaning::Milestone(kind)) = self.meanings.get(name) {
             return Some(kind.clone());
@@ -208,7 +208,7 @@ impl Ads {
         self.kinds.milestone(&name.replace([' ', '-'], "_")).map(str::to_owned)
     }
 
-    /// The forms that Google Ads takes: with an offset, with a zone's name, or local.
+    /// The forms that Google Ads accepts: with an offset, with a zone's name, or local.
     fn time(&self, text: &str) -> Option<Timestamp> {
         if let Ok(time) = text.parse::<Timestamp>() {
             return Some(time);

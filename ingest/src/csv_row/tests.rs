@@ -12,7 +12,7 @@ fn cells_become_fields() {
     let record = rows.record(["2022-04-13", "a@b.cn；c@b.cn;", "a;b \"x\"", "dropped", ""]).unwrap();
     assert_eq!(record, r#"{"timestamp":"2022-04-13","email":["a@b.cn","c@b.cn"],"traits.Full Name":"a;b \"x\""}"#);
     assert_eq!(rows.record(["", "", "", "", ""]).unwrap(), "{}");
-    // As exports keep a spreadsheet from taking a text for a number.
+    // Exports write texts like this, so that a spreadsheet does not read them as numbers.
     let record = rows.record(["=\"2022-04-13\"", "=\"\"", "=\"007\"", "", "=1+1"]).unwrap();
     assert_eq!(record, r#"{"timestamp":"2022-04-13","traits.Full Name":"007","note":"=1+1"}"#);
 }
@@ -62,7 +62,7 @@ fn ids_that_a_spreadsheet_made_numbers_are_none() {
 }
 
 #[test]
-fn ga4_offline_events_are_known() {
+fn ga4_offline_events_are_recognised() {
     let settings =
         Settings { milestone_events: [("purchase".to_owned(), "closed_won".to_owned())].into(), ..Settings::default() };
     let header = "measurement_id,client_id,user_id,timestamp_micros,event_name,event_param.source,event_param.transaction_id,user_property.tier";
@@ -83,7 +83,7 @@ fn ga4_offline_events_are_known() {
 }
 
 #[test]
-fn google_ads_click_conversions_are_known() {
+fn google_ads_click_conversions_are_recognised() {
     let header = "Google Click ID,Conversion Name,Conversion Time,Conversion Value,Conversion Currency,Email";
     let rows = rows(header).unwrap().in_zone("Asia/Shanghai").unwrap();
     let record = |name, time| rows.record(["Cj0", name, time, "5", "CNY", "a@b.example"]);

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// Longest parameter name that is looked at, bytes.
+/// Longest parameter name that is considered, bytes.
 pub(super) const NAME_BYTES_MAX: usize = 64;
 
-/// The name in lower case, decoded, without the brackets of PHP arrays; `None` when it is too long to be a known one.
+/// The name in lower case, decoded, without the brackets of PHP arrays; `None` if it is too long for a known one.
 pub(super) fn canonical_name<'b>(raw: &str, buffer: &'b mut [u8; NAME_BYTES_MAX]) -> Option<&'b str> {
     let decoded: Cow<'_, str> = if raw.contains('%') { decode(raw) } else { Cow::Borrowed(raw) };
     let name = decoded.trim();
@@ -23,7 +23,7 @@ pub(super) fn canonical_name<'b>(raw: &str, buffer: &'b mut [u8; NAME_BYTES_MAX]
     std::str::from_utf8(out).ok()
 }
 
-/// Decodes percent-encoding and `+`; once more where the text was encoded twice; as GBK where it is not UTF-8.
+/// Decodes percent-encoding and `+`; twice if the text was encoded twice; as GBK if it is not UTF-8.
 pub(super) fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
         return Cow::Borrowed(text);
@@ -44,13 +44,13 @@ fn decode_once(text: &str) -> String {
     }
     match encoding_rs::GBK.decode_without_bom_handling_and_without_replacement(&bytes) {
         Some(gbk) => gbk.into_owned(),
-        // Neither: the text as it stands says more than replacement characters.
+        // Neither: the undecoded text is more useful than replacement characters.
         None => utf8.unwrap_or(text).to_owned(),
     }
 }
 
-/// Whether bytes that happen to be UTF-8 are GBK all the same: every other character of the text is one that no language writes much
-/// (the GBK of 品 is the UTF-8 of Ʒ). Letters of Vietnamese and Romanian are in that range too.
+/// Whether bytes that are valid UTF-8 are GBK nevertheless: every other character would be one that no language uses often (the GBK of 品 is
+/// the UTF-8 of Ʒ). Letters of Vietnamese and Romanian are in that range, too.
 fn is_chance(text: &str) -> bool {
     let rare = |c: char| matches!(c, '\u{180}'..='\u{36f}') && !matches!(c, 'Ơ' | 'ơ' | 'Ư' | 'ư' | '\u{218}'..='\u{21b}');
     !text.is_ascii() && text.chars().filter(|c| !c.is_ascii()).all(rare)

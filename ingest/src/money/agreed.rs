@@ -9,8 +9,8 @@ use super::words::sign_fits;
 use super::written::{amount, shifted};
 use crate::reason;
 
-/// The plain decimal number of an amount, and the currency that it names where none is `given`; what is no amount comes back as it is.
-/// A sign of several currencies must fit the one given, or else the `default` one.
+/// The plain decimal number of an amount, and the currency it names if none is `given`. A text that is not an amount is returned unchanged.
+/// A sign of several currencies must fit the given one; if none is given, the `default` one.
 ///
 /// # Errors
 /// [`reason::CURRENCY_UNKNOWN`], [`reason::VALUE_INVALID`].
@@ -88,14 +88,14 @@ mod tests {
             ("US$3,000", "", "CNY", Ok(("3000", Some("USD")))),
             ("€3,000", "USD", "CNY", Err(reason::CURRENCY_UNKNOWN)),
             ("€3,000", "EUR", "CNY", Ok(("3000", Some("EUR")))),
-            // Thousands or thousandths.
+            // Thousands or decimals?
             ("1.500", "EUR", "CNY", Err(reason::VALUE_INVALID)),
             ("1.500", "CLP", "CNY", Err(reason::VALUE_INVALID)),
             ("1.500", "", "CNY", Err(reason::VALUE_INVALID)),
             ("1.500", "KWD", "CNY", Ok(("1.500", None))),
             ("1.500", "", "KWD", Ok(("1.500", None))),
             ("1.5000", "EUR", "CNY", Ok(("1.5000", None))),
-            // No amount: whoever reads it says so.
+            // Not amounts: the reader of the result reports them.
             ("TBD", "CNY", "CNY", Ok(("TBD", None))),
         ] {
             let given = (!currency.is_empty()).then(|| unit(currency));

@@ -5,21 +5,21 @@ use super::unit::{is_of_units, understood};
 use super::{Unit, unit};
 use crate::normalise::text::narrow;
 
-/// Codes of currencies that are English words, too: the lek, the lira, the pa'anga, the peso of Cuba. In capitals only they are codes.
+/// Currency codes that are also English words: the lek, the lira, the pa'anga, the peso of Cuba. They count as codes only in capitals.
 const WORDS: [&str; 4] = ["ALL", "TRY", "TOP", "CUP"];
 
-/// What a column's name says of its amounts.
+/// What a column's name tells about its amounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OfColumn {
-    /// Nothing that is not known already.
+    /// Nothing new.
     Nothing,
-    /// That their currency, with its unit, is this: what a cell of a currency's column would say.
+    /// Their currency and unit, in the form of a cell of a currency column.
     Currency(String),
-    /// That they have a unit, or a currency, with which no amount can be read: this one.
+    /// A unit or a currency that makes amounts unreadable: this one.
     Unclear(String),
 }
 
-/// What the name of a column says of its amounts, whose currency is `given` elsewhere: a unit that is said there holds.
+/// What the name of a column tells about its amounts. `given` is the currency from elsewhere; a unit in the name applies to it.
 pub fn of_column(name: &str, given: Option<&str>) -> OfColumn {
     if given.is_some_and(|given| unit(given).power > 0) {
         return OfColumn::Nothing;
@@ -36,7 +36,7 @@ pub fn of_column(name: &str, given: Option<&str>) -> OfColumn {
     }
 }
 
-/// The part of a name that is a unit or a currency: in brackets, else its end.
+/// The part of a name that is a unit or a currency: in brackets, else at its end.
 fn said(name: &str) -> Option<&str> {
     let bracketed = name.split(['(', '[', '{', '【']).skip(1);
     let inside = bracketed.filter_map(|part| part.split([')', ']', '}', '】']).next()).map(str::trim);
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_column_says_its_unit_and_its_currency() {
+    fn unit_and_currency_are_read_from_the_column_name() {
         let is = |text: &str| OfColumn::Currency(text.to_owned());
         let unclear = |text: &str| OfColumn::Unclear(text.to_owned());
         for (name, given, expected) in [
@@ -83,7 +83,7 @@ mod tests {
             ("Amount (1,000)", Some("USD"), unclear("1,000")),
             ("金额（万）", None, unclear("万")),
             ("金额（万）", Some("CNY"), is("CNY 万")),
-            // Nothing of the kind.
+            // Neither.
             ("金额", None, OfColumn::Nothing),
             ("金额（含税）", None, OfColumn::Nothing),
             ("金额（十月）", None, OfColumn::Nothing),

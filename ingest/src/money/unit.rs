@@ -8,15 +8,15 @@ use iso_currency::Currency;
 use super::words::{may_multiply, sign_fits, without_currency, without_hint, without_multiple};
 use crate::normalise::text::narrow;
 
-/// A currency and the power of ten by which its amounts are to be multiplied.
+/// A currency, and the power of ten by which its amounts are multiplied.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unit<'a> {
-    /// The ISO 4217 code; the text itself where it stands for none that is known.
+    /// The ISO 4217 code; if it is unknown, the text itself.
     pub(crate) code: Cow<'a, str>,
     pub(crate) power: usize,
 }
 
-/// The currency and the unit that a text stands for.
+/// The currency and the unit in a text.
 pub(crate) fn unit(text: &str) -> Unit<'_> {
     let narrowed = narrow(text).replace('￥', "¥").to_uppercase();
     let whole = narrowed.trim();
@@ -30,7 +30,7 @@ pub(crate) fn unit(text: &str) -> Unit<'_> {
     }
 }
 
-/// How much of a cell is understood.
+/// How a text was understood.
 enum Words {
     All {
         code: String,
@@ -41,7 +41,7 @@ enum Words {
     Contradictory,
 }
 
-/// The currency and the unit that a text says, where all of it is understood.
+/// The currency and the unit in a text, if all of it is understood.
 pub(super) fn understood(text: &str) -> Option<Unit<'static>> {
     match words(text.to_uppercase().trim()) {
         Words::All { code, power } => Some(Unit { code: code.into(), power }),
@@ -49,7 +49,7 @@ pub(super) fn understood(text: &str) -> Option<Unit<'static>> {
     }
 }
 
-/// Whether a text, upper case, is made of nothing but currencies and units, `with` those that cannot be read or without.
+/// Whether a text, in upper case, consists of currencies and units only; `with` says whether unclear units count.
 pub(super) fn is_of_units(text: &str, with: bool) -> bool {
     let mut rest = text.trim_matches(BETWEEN);
     let mut any = false;
@@ -65,7 +65,7 @@ pub(super) fn is_of_units(text: &str, with: bool) -> bool {
     any
 }
 
-/// What stands between words.
+/// Characters between words.
 const BETWEEN: [char; 14] = ['(', ')', '[', ']', '{', '}', '/', '-', ',', ':', '.', '|', '_', ' '];
 
 fn words(whole: &str) -> Words {
@@ -93,7 +93,7 @@ fn words(whole: &str) -> Words {
             return Words::Some;
         }
     }
-    // 元 is said of any currency: 美元（万元）.
+    // 元 is used for any currency: 美元（万元）.
     let weak = || signs.first().map(|(word, code)| if *word == "¥" { "CNY" } else { *code });
     let Some(code) = codes.first().copied().or_else(weak).filter(|code| !code.is_empty()) else { return Words::Some };
     let agree = codes.iter().all(|other| *other == code)
@@ -101,7 +101,7 @@ fn words(whole: &str) -> Words {
     if agree { Words::All { code: code.to_owned(), power } } else { Words::Contradictory }
 }
 
-/// A multiplier before what it multiplies: `万人民币`, `kUSD`.
+/// A multiplier before its currency: `万人民币`, `kUSD`.
 fn leading(text: &str) -> Option<(&str, usize)> {
     let end = text.char_indices().find(|(_, c)| !c.is_ascii_alphabetic()).map_or(text.len(), |(at, _)| at);
     let end = if end == 0 { text.chars().next().map_or(0, char::len_utf8) } else { end };
@@ -109,7 +109,7 @@ fn leading(text: &str) -> Option<(&str, usize)> {
     without_multiple(first).filter(|(left, _)| left.is_empty()).map(|(_, power)| (rest, power))
 }
 
-/// A code of three letters at the beginning or the end that is a word of its own, or has only a multiplier beside it: `KUSD`.
+/// A three-letter code at the beginning or the end that is a separate word, or has only a multiplier beside it: `KUSD`.
 fn code_word(text: &str) -> Option<(&str, &str)> {
     let is_code = |code: &str| code.bytes().all(|byte| byte.is_ascii_uppercase()) && Currency::from_code(code).is_some();
     let is_apart = |letters: &str| letters.is_empty() || without_multiple(letters).is_some_and(|(left, _)| left.is_empty());
@@ -125,7 +125,7 @@ fn code_word(text: &str) -> Option<(&str, &str)> {
     front.or_else(|| back.map(|(rest, code)| (code, rest)))
 }
 
-/// The text without a word that says nothing.
+/// The text without a word that has no meaning.
 fn without_filler(text: &str) -> Option<&str> {
     ["单位", "單位", "UNIT", "IN", "OF"].iter().find_map(|filler| {
         let rest = text.strip_prefix(filler)?;
@@ -133,7 +133,7 @@ fn without_filler(text: &str) -> Option<&str> {
     })
 }
 
-/// The currency of what stands before an explanation: `SEK - Swedish Krona`.
+/// The currency before an explanation: `SEK - Swedish Krona`.
 fn head(whole: &str) -> Option<String> {
     let bare = whole.split(['(', '-']).next().unwrap_or(whole).trim();
     if bare.len() == 3 && bare.bytes().all(|byte| byte.is_ascii_uppercase()) {
@@ -207,7 +207,7 @@ mod tests {
             ("EUR mio", "EUR", 6),
             ("Million USD", "USD", 6),
             ("USD bn", "USD", 9),
-            // What nobody can be sure of.
+            // Ambiguous.
             ("USD (M)", "USD (M)", 0),
             ("USD m", "USD m", 0),
             ("USD (1,000)", "USD (1,000)", 0),

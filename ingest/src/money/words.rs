@@ -2,7 +2,8 @@
 
 use iso_currency::Currency;
 
-/// What stands for a currency, upper case; one that another ends with or begins with comes behind it. What names none is a sign of several: [`sign_fits`].
+/// Names of currencies, upper case; if one begins or ends with another, it comes first. Entries without a code are signs of several
+/// currencies: see [`sign_fits`].
 pub(super) const CURRENCIES: [(&str, &str); 57] = [
     ("CHINESE YUAN", "CNY"),
     ("U.S. DOLLARS", "USD"),
@@ -62,7 +63,8 @@ pub(super) const CURRENCIES: [(&str, &str); 57] = [
     ("¥", ""),
     ("$", ""),
 ];
-/// Multipliers, as powers of ten, upper case; one that another ends with comes behind it. `M` alone is a thousand to some and a million to others.
+/// Multipliers, as powers of ten, upper case; if one ends with another, it comes first. `M` alone is missing: to some it is a thousand, to
+/// others a million.
 const MULTIPLES: [(&str, usize); 32] = [
     ("THOUSANDS", 3),
     ("THOUSAND", 3),
@@ -79,7 +81,7 @@ const MULTIPLES: [(&str, usize); 32] = [
     ("MM", 6),
     ("BN", 9),
     ("K", 3),
-    // 30w is 30万.
+    // 30w means 30万.
     ("W", 4),
     ("十", 1),
     ("拾", 1),
@@ -98,19 +100,19 @@ const MULTIPLES: [(&str, usize); 32] = [
     ("억", 8),
     ("천", 3),
 ];
-/// What may be a multiplier and is not known as one, or is two.
+/// Possible multipliers: unknown or ambiguous ones.
 const HINTS: [&str; 17] = [
     "M", "B", "T", "TSD", "TEUR", "MRD", "MIA", "HUNDRED", "HUNDREDS", "TRILLION", "LAKH", "LAKHS", "LAC", "CRORE", "CRORES",
     "CR", "PER",
 ];
-/// Whose sign is `$`: dollars and pesos.
+/// Currencies with the sign `$`: dollars and pesos.
 const DOLLARS: [&str; 41] = [
     "USD", "CAD", "AUD", "HKD", "SGD", "TWD", "NZD", "MXN", "ARS", "CLP", "COP", "UYU", "DOP", "CUP", "BSD", "BBD", "BMD",
     "BZD", "BND", "FJD", "GYD", "JMD", "KYD", "LRD", "NAD", "SBD", "SRD", "TTD", "XCD", "NIO", "MOP", "TOP", "WST", "USN",
     "CLF", "COU", "MXV", "UYI", "ZWL", "SVC", "TVD",
 ];
 
-/// Whether a sign may be that of a currency: `¥` is yuan and yen, `$` all dollars and pesos.
+/// Whether a sign can be that of a currency: `¥` of yuan and yen, `$` of all dollars and pesos.
 pub(super) fn sign_fits(sign: &str, code: &str) -> bool {
     match sign {
         "¥" => matches!(code, "CNY" | "JPY"),
@@ -119,7 +121,8 @@ pub(super) fn sign_fits(sign: &str, code: &str) -> bool {
     }
 }
 
-/// The text without a word of a currency before or behind it, and that word with the code it names; empty where it is a sign of several.
+/// The text without the name of a currency at its beginning or end, and that name with its code; the code is empty for a sign of several
+/// currencies.
 pub(super) fn without_currency(text: &str) -> Option<(&str, &'static str, &'static str)> {
     CURRENCIES.iter().find_map(|(word, code)| {
         let rest = text.strip_prefix(word).or_else(|| text.strip_suffix(word))?;
@@ -127,17 +130,17 @@ pub(super) fn without_currency(text: &str) -> Option<(&str, &'static str, &'stat
     })
 }
 
-/// The text without a multiplier behind it, and its power of ten.
+/// The text without a multiplier at its end, and the multiplier's power of ten.
 pub(super) fn without_multiple(text: &str) -> Option<(&str, usize)> {
     MULTIPLES.iter().find_map(|(word, power)| {
         let rest = text.strip_suffix(word)?;
-        // A word of letters is not the end of another.
+        // The word must not be the end of a longer word.
         let whole = !word.is_ascii() || !rest.ends_with(|c: char| c.is_ascii_alphabetic());
         whole.then_some((rest.trim(), *power))
     })
 }
 
-/// The text without a code of three letters before or behind it; only such codes as there are, with `real`.
+/// The text without a three-letter code at its beginning or end; with `real`, only existing codes count.
 pub(super) fn without_code(text: &str, real: bool) -> Option<(&str, &str)> {
     let is_code = |code: &str| {
         code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase()) && (!real || Currency::from_code(code).is_some())
@@ -148,7 +151,7 @@ pub(super) fn without_code(text: &str, real: bool) -> Option<(&str, &str)> {
     Some((code, rest.trim()))
 }
 
-/// The text without a word behind it that may be a multiplier, or a number that is one: `1,000`.
+/// The text without a possible multiplier at its end: a word, or a number like `1,000`.
 pub(super) fn without_hint(text: &str) -> Option<&str> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_digit() || c == ',');
     let digits: String = text.get(number.len()..).unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
@@ -160,7 +163,7 @@ pub(super) fn without_hint(text: &str) -> Option<&str> {
     HINTS.contains(&text.get(front.len()..)?).then_some(front)
 }
 
-/// Whether a text has anything in it that multiplies: a power of ten, a number, or a word that may stand for one.
+/// Whether a text contains any possible multiplier: a power of ten, a number, or a word.
 pub(super) fn may_multiply(text: &str) -> bool {
     let known = |word: &str| HINTS.contains(&word) || MULTIPLES.iter().any(|(multiple, _)| *multiple == word);
     let power = |c: char| c.is_ascii_digit() || MULTIPLES.iter().any(|(word, _)| !word.is_ascii() && word.starts_with(c));

@@ -5,22 +5,22 @@ use std::borrow::Cow;
 use super::words::{without_code, without_currency, without_multiple};
 use crate::normalise::text::narrow;
 
-/// An amount as it was understood.
+/// An amount as understood.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Amount {
     /// The plain decimal number.
     pub(crate) plain: String,
     /// The currency that it names.
     pub(crate) code: Option<String>,
-    /// A sign of several currencies that it has: `¥`, `$`.
+    /// A sign of several currencies in it: `¥`, `$`.
     pub(super) sign: Option<&'static str>,
     /// Whether it has a multiplier of its own: `30万`.
     pub(super) multiplied: bool,
-    /// Whether its point may as well stand between thousands: `1.500`.
+    /// Whether its point may separate thousands: `1.500`.
     pub(super) ambiguous: bool,
 }
 
-/// What a text stands for; `None` where that is not clear, as where it names two currencies.
+/// The amount in a text; `None` if it is unclear, for example because it names two currencies.
 pub(crate) fn amount(text: &str) -> Option<Amount> {
     let narrowed = narrow(text).replace('￥', "¥").to_uppercase();
     let narrowed: String = narrowed.chars().map(plain_mark).collect();
@@ -55,13 +55,13 @@ pub(crate) fn amount(text: &str) -> Option<Amount> {
     Some(found)
 }
 
-/// The amount before a minus, as ERP systems write it: `1.234,50-`.
+/// The amount before a trailing minus, as ERP systems write it: `1.234,50-`.
 fn behind(text: &str) -> Option<&str> {
     text.strip_suffix('-').filter(|front| front.ends_with(|c: char| c.is_ascii_digit()))
 }
 
 impl Amount {
-    /// Notes a currency or a sign that it has; `None` where it has another already.
+    /// Stores a currency or a sign; `None` if there is a different one already.
     fn name(&mut self, word: &str, code: &str) -> Option<()> {
         match (word, code) {
             ("¥", _) if self.sign != Some("$") => self.sign = Some("¥"),
@@ -74,7 +74,7 @@ impl Amount {
     }
 }
 
-/// Whether a number has up to three digits, which are no 0, a point and three more.
+/// Whether a number is one to three digits (not 0), a point and three digits.
 fn is_three_and_three(text: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     text.split_once('.').is_some_and(|(whole, decimals)| {
@@ -82,13 +82,13 @@ fn is_three_and_three(text: &str) -> bool {
     })
 }
 
-/// A number that a program wrote, in a form that nobody takes for thousands: `1.125` is `1.1250`.
+/// A number written by a program, in a form that cannot be taken for thousands: `1.125` becomes `1.1250`.
 pub(crate) fn exact(number: &str) -> Cow<'_, str> {
     let is_risky = is_three_and_three(number.strip_prefix('-').unwrap_or(number));
     if is_risky { Cow::Owned(format!("{number}0")) } else { Cow::Borrowed(number) }
 }
 
-/// A mark by the one that stands for it on a keyboard.
+/// A character in its ASCII form.
 fn plain_mark(c: char) -> char {
     match c {
         '\u{2019}' => '\'',
@@ -98,12 +98,12 @@ fn plain_mark(c: char) -> char {
     }
 }
 
-/// A code of three letters before or behind a number.
+/// A three-letter code at the beginning or the end of a number.
 fn code(text: &str, real: bool) -> Option<(&str, &str)> {
     without_code(text, real).filter(|(_, rest)| rest.bytes().any(|byte| byte.is_ascii_digit()))
 }
 
-/// The number without what stands between thousands.
+/// The number without separators of thousands.
 fn ungrouped(text: &str) -> Option<String> {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let grouped = |whole: &str, between: char| {

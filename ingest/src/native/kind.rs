@@ -6,7 +6,7 @@ use crate::reason;
 use crate::scalar::Scalar;
 use crate::time::OfDay;
 
-/// The field that names the CRM record that a native record reports.
+/// The field with the CRM record that a native record reports.
 pub(crate) const RECORD_FIELD: &str = "crm_record";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(crate) const KINDS: [(&str, Kind); 11] = [
 ];
 
 impl Kind {
-    /// The kind of a record; one that does not say is a touch.
+    /// The kind of a record; without a kind it is a touch.
     ///
     /// # Errors
     /// [`reason::KIND_UNKNOWN`].
@@ -52,7 +52,7 @@ impl Kind {
 }
 
 impl Kind {
-    /// When a record happened of which only the day is known.
+    /// The time of day for a record with a day only.
     pub(crate) fn of_day(self) -> OfDay {
         match self {
             Self::Touch => OfDay::Noon,

@@ -25,7 +25,7 @@ use crate::time::OfDay;
 use crate::touch::TouchFields;
 use crate::{contacts, dimensions, public, reason, tolerant};
 
-/// Fields that are not part of a record's content: its id, and what the transport adds.
+/// Fields that are not part of a record's content: its id, and fields added in transport.
 const NOT_CONTENT: [&str; 4] = ["event_id", "received_at", "user_agent", TRUST_FIELD];
 
 /// Decodes one native record.
@@ -80,10 +80,10 @@ pub(crate) fn decode(rules: &Rules, text: &str, receipt: Receipt, out: &mut Deco
     Statement { event_id, time_ms, identifiers, traits, contacts, says, of_record, ignored }.add(rules, receipt, out)
 }
 
-/// Whom a record names.
+/// The identifiers in a record.
 fn identifiers(rules: &Rules, record: &mut NativeRecord<'_, '_>, ignored: &mut Ignored) -> Identifiers {
     let mut found = Identifiers::default();
-    // The strongest first, whatever the order of the fields: where there are too many, the weakest are left out.
+    // Strongest first, in any order of the fields: if there are too many, the weakest are left out.
     record.identifiers.sort_by_key(|(rule, _)| (rule.account, rule.rank));
     for (rule, values) in &record.identifiers {
         found.add_field(&rules.identifiers, rule, values, &rule.name, ignored);
@@ -102,7 +102,7 @@ pub(crate) fn event_id(value: Scalar<'_>, field: &'static str) -> Result<Option<
     }
 }
 
-/// What the record says, by its kind.
+/// The content of the record, by its kind.
 fn says<'a>(rules: &Rules, kind: Kind, record: NativeRecord<'a, '_>, ignored: &mut Ignored) -> Result<Says<'a>, Rejection> {
     Ok(match kind {
         Kind::Touch => Says::Touch(touch_fields(rules, record, ignored)),
@@ -121,12 +121,12 @@ fn says<'a>(rules: &Rules, kind: Kind, record: NativeRecord<'a, '_>, ignored: &m
             object_id: record.object_id.text("object_id")?.unwrap_or_default(),
         },
         Kind::Contacts => Says::Contacts { object_id: record.object_id.text("object_id")?.unwrap_or_default() },
-        // No event: see `decode`.
+        // Not an event: see `decode`.
         Kind::Spend => return Err(Rejection::new(reason::KIND_UNKNOWN, "kind", "a spend record is no event")),
     })
 }
 
-/// The account above the one that a record is about.
+/// The parent of the account that a record is about.
 fn parent(rules: &Rules, record: &NativeRecord<'_, '_>, ignored: &mut Ignored) -> Given<Identifier> {
     if record.cleared.parent {
         return Given::Cleared;
@@ -173,7 +173,7 @@ fn milestone<'a>(rules: &Rules, record: NativeRecord<'a, '_>, ignored: &mut Igno
         },
         value: amount_in(record.value, "value", ignored),
         refund: amount_in(record.refund, "refund", ignored).into_value(),
-        // What these say decides whether there is a milestone: they are not left out.
+        // These decide whether there is a milestone, so they cannot be left out.
         withdrawn: withdrawn == Some(true),
         amends,
         restored: amends && withdrawn == Some(false),
@@ -186,7 +186,7 @@ fn milestone<'a>(rules: &Rules, record: NativeRecord<'a, '_>, ignored: &mut Igno
     Ok(fields)
 }
 
-/// A number from 1; 0 where there is none.
+/// A number from 1; 0 if there is none.
 fn number(value: Scalar<'_>, field: &'static str) -> Result<u32, Rejection> {
     let Some(text) = value.text(field)? else { return Ok(0) };
     let number = text.parse().ok().filter(|number| *number > 0);

@@ -13,7 +13,7 @@ use crate::receipt::TRUST_FIELD;
 use crate::scalar::{Key, Scalar, ScalarVisitor};
 use crate::traits::RawTraits;
 
-/// The fields as they stand in the record.
+/// The fields of a record, not yet read.
 #[derive(Debug, Default)]
 pub(super) struct NativeRecord<'a, 'r> {
     pub(super) kind: Scalar<'a>,
@@ -50,10 +50,10 @@ pub(super) struct NativeRecord<'a, 'r> {
     pub(super) contacts: Raw<'a>,
     pub(super) cleared: Cleared,
     pub(super) traits: RawTraits<'a>,
-    /// The field `traits` is no object.
+    /// The field `traits` is not an object.
     pub(super) traits_wrong: bool,
     pub(super) dimensions: RawDimensions<'a>,
-    /// The kinds of identifiers that stand there, each with its values; null ones have none.
+    /// The kinds of identifiers in the record, each with its values; null is left out.
     pub(super) identifiers: Vec<(&'r KindRule, Vec<Scalar<'a>>)>,
 }
 
@@ -88,7 +88,7 @@ impl<'a, 'r> NativeRecord<'a, 'r> {
         })
     }
 
-    /// The place of a field that is kept as it stands.
+    /// The variable for a field that is kept as raw JSON.
     fn raw(&mut self, name: &str) -> Option<&mut Raw<'a>> {
         Some(match name {
             "timestamp" => &mut self.timestamp,
@@ -101,7 +101,7 @@ impl<'a, 'r> NativeRecord<'a, 'r> {
         })
     }
 
-    /// Adds the values of a kind of identifiers; a kind that stands twice has none that is known.
+    /// Adds the values of a kind of identifier; a kind that occurs twice is unclear and gets none.
     fn name(&mut self, rule: &'r KindRule, values: Vec<Scalar<'a>>) {
         match self.identifiers.iter_mut().find(|(known, _)| std::ptr::eq(*known, rule)) {
             Some((_, known)) => *known = vec![Scalar::Twice],
@@ -110,7 +110,7 @@ impl<'a, 'r> NativeRecord<'a, 'r> {
     }
 }
 
-/// Fields that stand there with null.
+/// Fields with the value null.
 #[derive(Debug, Default)]
 pub(super) struct Cleared {
     pub(super) occurred_at: bool,
@@ -129,7 +129,7 @@ pub(crate) fn is_field(name: &str) -> bool {
     known || matches!(name, "traits" | dimensions::FIELD | "account") || prefixed
 }
 
-/// Whether a field may hold several values.
+/// Whether a field may have several values.
 pub(crate) fn is_list(name: &str, rules: &IdentifierRules) -> bool {
     rules.find(name).is_some()
 }
@@ -191,7 +191,7 @@ impl<'de, 'r> Visitor<'de> for RecordVisitor<'r> {
     }
 }
 
-/// The rest of a name that begins so.
+/// The rest of a name with this prefix.
 fn without_prefix<'a>(name: &Cow<'a, str>, prefix: &str) -> Option<Cow<'a, str>> {
     match name {
         Cow::Borrowed(name) => name.strip_prefix(prefix).map(Cow::Borrowed),

@@ -11,10 +11,10 @@ use crate::rules::Rules;
 use crate::scalar::Scalar;
 use crate::{money, reason};
 
-/// Builds the message. A record of spend names nobody: identifiers have no effect.
+/// Builds the message. A spend record names nobody: identifiers have no effect.
 ///
 /// # Errors
-/// When it does not say on what, or how much, in a currency that there is.
+/// When the subject or the amount is missing, or the currency is unknown.
 pub(super) fn read<'a>(
     rules: &Rules,
     record: NativeRecord<'a, '_>,
@@ -48,7 +48,7 @@ pub(super) fn read<'a>(
     };
     let value_minor = money::minor_units(&amount, currency)?;
     let channel = if channel.is_empty() {
-        // No raw input is told: the rules for imported rows are about what people did.
+        // Without a raw input: the rules for imported rows are about what people did.
         let evidence = Evidence { source: &source, medium: &medium, campaign: &campaign, ..Evidence::default() };
         rules.touches.channels.classify(evidence).to_owned()
     } else {
@@ -64,7 +64,7 @@ pub(super) fn read<'a>(
         value_minor,
         currency: currency.code().to_owned(),
         dimensions: rules.dimensions.read(record.dimensions, ignored),
-        // The stage knows when it was received.
+        // The stage sets it to the time of receipt.
         revision: 0,
     })
 }

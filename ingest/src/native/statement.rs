@@ -19,7 +19,7 @@ use crate::rules::Rules;
 use crate::touch::TouchFields;
 use crate::{contacts, public, reason, tolerant};
 
-/// A statement.
+/// A statement: the fields of an event, before they are checked.
 #[derive(Debug)]
 pub(crate) struct Statement<'a> {
     pub(crate) event_id: String,
@@ -28,31 +28,31 @@ pub(crate) struct Statement<'a> {
     pub(crate) identifiers: Identifiers,
     /// Sorted by name.
     pub(crate) traits: Vec<Trait>,
-    /// Who has which role in the object that it is about; sorted.
+    /// The roles of people in the object that it is about; sorted.
     pub(crate) contacts: Vec<Contact>,
     pub(crate) says: Says<'a>,
-    /// The CRM record that it reports, where that is known.
+    /// The CRM record that it reports, if known.
     pub(crate) of_record: Option<OfRecord>,
-    /// What was left out of it so far.
+    /// The fields left out so far.
     pub(crate) ignored: Ignored,
 }
 
-/// Whose word a statement is: when the record that says it is deleted, that is taken back.
+/// The record that a statement comes from: when the record is deleted, the statement is retracted.
 #[derive(Debug)]
 pub(crate) struct OfRecord {
-    /// Names the record, and the system that it is in.
+    /// The record's id, with its system.
     pub(crate) id: String,
-    /// When it said so, milliseconds since 1970-01-01 UTC.
+    /// When the record stated it, milliseconds since 1970-01-01 UTC.
     pub(crate) at_ms: i64,
 }
 
-/// What a statement says, each as the event of this name.
+/// The content of a statement; each variant becomes the event of the same name.
 #[derive(Debug)]
 pub(crate) enum Says<'a> {
     Touch(TouchFields<'a>),
     Milestone(MilestoneFields<'a>),
     Identify,
-    /// With the account above it, where it tells that.
+    /// With the parent account, if it states one.
     Account(Given<Identifier>),
     /// The CRM has deleted the account.
     AccountGone,
@@ -62,15 +62,15 @@ pub(crate) enum Says<'a> {
         granted: bool,
     },
     Erase {
-        /// Whether those who are joined with them are meant, too.
+        /// Whether all identifiers joined with them are erased, too.
         person: bool,
     },
-    /// The event of this id is taken back: one of a milestone, of an object, or of those who are named.
+    /// The event with this id is retracted: at a milestone, at an object, or at the identifiers named.
     Retract {
         milestone: Cow<'a, str>,
         object_id: Cow<'a, str>,
     },
-    /// All that this record of a CRM has said is taken back.
+    /// Everything that this CRM record has stated is retracted.
     RecordDeleted {
         id: String,
     },
@@ -80,7 +80,7 @@ pub(crate) enum Says<'a> {
 }
 
 impl Says<'_> {
-    /// What of it only trusted events say, in words; `None` where anybody may.
+    /// The part of it that only trusted events may state, in words; `None` if any may.
     fn only_trusted(&self) -> Option<&'static str> {
         match self {
             Self::Touch(_) | Self::Milestone(_) | Self::Identify | Self::Consent { .. } => None,
@@ -98,7 +98,7 @@ impl Statement<'_> {
     /// Adds the event to `out`.
     ///
     /// # Errors
-    /// When it names too few, a milestone's kind or object is none, or only trusted events say so; nothing was added then.
+    /// When an identifier is missing, a milestone's kind or object is invalid, or only trusted events may state it; nothing was added then.
     pub(crate) fn add(self, rules: &Rules, receipt: Receipt, out: &mut Decoded) -> Result<(), Rejection> {
         let Self { event_id, time_ms, identifiers, traits, mut contacts, says, mut of_record, mut ignored } = self;
         public::check(&receipt, "kind", says.only_trusted())?;
@@ -133,7 +133,7 @@ impl Statement<'_> {
             return Err(ignored.nobody(Rejection::new(reason::FIELD_MISSING, contacts::FIELD, missing)));
         }
         if is_of_object(&body) {
-            // It goes to the object, which knows nobody else.
+            // It is sent to the object's actor, so it needs no other identifiers.
             named = Sorted::default();
         }
         if let Some(detail) = lacks(&body, &named) {
@@ -157,7 +157,7 @@ impl Statement<'_> {
     }
 }
 
-/// An account record. Of one that names people the parent is left out: it is about these people.
+/// An account record. If it names people, the parent is left out, because it is about these people.
 fn account(parent: Given<Identifier>, named: &Sorted, ignored: &mut Ignored) -> AccountRecord {
     if parent != Given::Nothing && !named.people.is_empty() {
         let why = "an account record that names people tells no parent; send it in a record without them";
@@ -171,10 +171,10 @@ fn account(parent: Given<Identifier>, named: &Sorted, ignored: &mut Ignored) -> 
     }
 }
 
-/// Leaves the one account that is deleted: what belonged to it need not be said.
+/// Keeps only the account that is deleted.
 ///
 /// # Errors
-/// When it is none of a CRM, or several are named, or people.
+/// When it is not a CRM's account, or when several accounts or people are named.
 fn gone(named: &mut Sorted) -> Result<(), Rejection> {
     let (crms, others): (Vec<_>, Vec<_>) =
         std::mem::take(&mut named.accounts).into_iter().partition(|account| account.kind == kind::CRM_ACCOUNT);
@@ -187,7 +187,7 @@ fn gone(named: &mut Sorted) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Whether an event is of an object, a milestone or a record alone, and of nobody.
+/// Whether an event is about an object, a milestone or a record, and needs no identifiers.
 fn is_of_object(body: &Body) -> bool {
     match body {
         Body::ObjectContacts(_) => true,
@@ -198,7 +198,7 @@ fn is_of_object(body: &Body) -> bool {
     }
 }
 
-/// Leaves out contacts of what is no object, and those of public events.
+/// Leaves out contacts if the event is not about an object, or is public.
 fn restrict(body: &Body, receipt: &Receipt, contacts: &mut Vec<Contact>, ignored: &mut Ignored) {
     let why = if receipt.is_public() {
         refused(contacts::FIELD, "roles are told")
@@ -212,7 +212,7 @@ fn restrict(body: &Body, receipt: &Receipt, contacts: &mut Vec<Contact>, ignored
     }
 }
 
-/// Whom an event does not name, and cannot be without.
+/// The identifiers that an event lacks and needs, in words.
 fn lacks(body: &Body, named: &Sorted) -> Option<&'static str> {
     match body {
         Body::Touch(_) if named.is_empty() => Some("a touch needs an identifier of a person or an account"),

@@ -5,12 +5,12 @@ use super::placeholders::{BUILT_IN, is_word, names_nobody};
 /// The blocked values: the built-in ones and those of the configuration.
 #[derive(Debug)]
 pub struct BlockedValues {
-    /// Lower-case values, by their length in bytes: most values have a length that no blocked one has.
+    /// Values in lower case, by length in bytes: most values have a length that no blocked value has.
     by_length: Vec<Vec<String>>,
 }
 
 impl BlockedValues {
-    /// The built-in values and `extra` ones, compared without case and without quotes around them.
+    /// The built-in values and `extra` ones. Case and surrounding quotes are ignored.
     pub fn new(extra: &[String]) -> Self {
         let mut by_length: Vec<Vec<String>> = Vec::new();
         for value in BUILT_IN.iter().copied().map(str::to_owned).chain(extra.iter().map(|value| unquote(value).to_lowercase()))
@@ -27,7 +27,7 @@ impl BlockedValues {
         Self { by_length }
     }
 
-    /// Whether the value, quoted or not and in any case, names nobody: blank, blocked, nothing but zeros, or never filled in.
+    /// Whether the value, quoted or not and in any case, identifies nobody: blank, blocked, only zeros, or an unfilled template.
     pub fn contains(&self, value: &str) -> bool {
         let value = unquote(value);
         if names_nobody(value) {
@@ -46,13 +46,13 @@ impl BlockedValues {
     }
 }
 
-/// Whether a parameter's value, of which an id is expected, is none, whatever the configuration blocks besides.
+/// Whether a parameter's value is none where an id is expected; does not use the configuration's blocked values.
 pub(crate) fn says_nothing(value: &str) -> bool {
     let value = unquote(value);
     names_nobody(value) || BUILT_IN.iter().any(|word| word.eq_ignore_ascii_case(value))
 }
 
-/// The value without white space, quotes and the backslashes of escaped quotes around it.
+/// The value without surrounding white space, quotes and backslashes of escaped quotes.
 fn unquote(value: &str) -> &str {
     if let (Some(first), Some(last)) = (value.as_bytes().first(), value.as_bytes().last())
         && first.is_ascii_alphanumeric()

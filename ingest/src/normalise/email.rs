@@ -8,7 +8,7 @@ use crate::normalise::text::narrow;
 const LOCAL_BYTES_MAX: usize = 64;
 const DOMAIN_BYTES_MAX: usize = 253;
 
-/// The parts of a text that are an address each: people write several into one cell.
+/// The addresses in a text: people write several into one cell.
 pub fn parts(text: &str) -> Vec<Cow<'_, str>> {
     if text.bytes().filter(|byte| *byte == b'@').count() + text.matches('＠').count() < 2 {
         return vec![Cow::Borrowed(text)];
@@ -27,7 +27,7 @@ pub fn parts(text: &str) -> Vec<Cow<'_, str>> {
     if several(&words) { words } else { vec![Cow::Borrowed(text)] }
 }
 
-/// The address in lower case with its domain in ASCII (IDNA, UTS 46); `None` when it is none.
+/// The address in lower case with its domain in ASCII (IDNA, UTS 46); `None` if it is invalid.
 pub fn normalise(raw: &str) -> Option<String> {
     let narrowed = narrow(raw);
     let (local, domain) = bare(&narrowed).rsplit_once('@')?;
@@ -74,14 +74,14 @@ fn bare(text: &str) -> &str {
     text.trim_matches(quote).trim_end_matches(|c| quote(c) || matches!(c, '/' | ',' | ';' | '、'))
 }
 
-/// The hash in lower case; `None` when it is not 64 hexadecimal digits.
+/// The hash in lower case; `None` if it is not 64 hexadecimal digits.
 pub fn normalise_sha256(raw: &str) -> Option<String> {
     let narrowed = narrow(raw);
     let digits = narrowed.trim();
     (digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| digits.to_ascii_lowercase())
 }
 
-/// The domain name in lower-case ASCII, without scheme, `www.`, port, path and final dot; `None` when it is none.
+/// The domain name in lower-case ASCII, without scheme, `www.`, port, path and final dot; `None` if it is invalid.
 pub fn normalise_domain(raw: &str) -> Option<String> {
     let narrowed = narrow(raw);
     let text = narrowed.trim();
@@ -103,7 +103,7 @@ fn ascii_domain(raw: &str) -> Option<Cow<'_, str>> {
     if plain && raw.bytes().any(|byte| byte.is_ascii_uppercase()) {
         ascii = Cow::Owned(raw.to_ascii_lowercase());
     }
-    // What is not plain ASCII is mapped by UTS 46, and labels that begin with xn-- are checked by it.
+    // Other than plain ASCII is mapped by UTS 46, which also checks labels that begin with xn--.
     if !plain || ascii.contains("xn--") {
         ascii = Cow::Owned(idna::domain_to_ascii(raw).ok()?.trim_end_matches('.').to_owned());
     }
@@ -115,20 +115,20 @@ fn ascii_domain(raw: &str) -> Option<Cow<'_, str>> {
         }
         labels += 1;
     }
-    // No top-level domain has one letter, or digits (but in its ASCII form): that is an address of the network, or a slip.
+    // Top-level domains have more than one letter and no digits (except in their ASCII form). Otherwise it is an IP address, or a mistake.
     let top = ascii.rsplit('.').next().unwrap_or_default();
     let real = top.len() >= 2 && (top.starts_with("xn--") || top.bytes().all(|byte| byte.is_ascii_alphabetic()));
     (labels >= 2 && real && ascii.len() <= DOMAIN_BYTES_MAX).then_some(ascii)
 }
 
-/// Characters that stand in no address as people write it; quoted local parts are not accepted.
+/// Characters that cannot occur in an address as people write it; quoted local parts are not accepted.
 fn is_no_local_char(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
         || matches!(c, '@' | '"' | '<' | '>' | '(' | ')' | ',' | ';' | ':' | '\\' | '[' | ']' | '*')
 }
 
-/// Lower case that is its own lower case: some characters need two steps.
+/// Lower case, applied until it changes nothing: some characters need two steps.
 fn lower(text: &str) -> String {
     let once = text.to_lowercase();
     let twice = once.to_lowercase();

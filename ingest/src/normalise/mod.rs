@@ -19,7 +19,7 @@ use phone::{NoNumber, Region};
 use crate::limits::ID_BYTES_MAX;
 use crate::reason::{self, Reason};
 
-/// What is done to the values of a kind.
+/// How the values of a kind are normalised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Email,
@@ -28,11 +28,11 @@ enum Form {
     Domain,
     /// Kept as the sender wrote it, without invisible characters.
     Id,
-    /// An id of a CRM's record; one of Salesforce, which begins so, in its long form.
+    /// The id of a CRM record. A Salesforce id with this prefix is brought to its long form.
     Record(&'static str),
 }
 
-/// An identifier kind in force.
+/// A kind of identifier that is in force.
 #[derive(Debug)]
 pub(crate) struct KindRule {
     /// The kind's name.
@@ -45,23 +45,23 @@ pub(crate) struct KindRule {
     form: Form,
 }
 
-/// What became of a raw value.
+/// The result of normalising a value.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Normalised {
     /// An identifier.
     Identifier(Identifier),
-    /// Nothing: the value is blocked.
+    /// The value is blocked.
     Blocked,
 }
 
-/// Why a raw value cannot be an identifier: reason code and what to do.
+/// Why a value cannot be an identifier: reason code, and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub(crate) reason: Reason,
     pub(crate) detail: &'static str,
 }
 
-/// The identifier kinds with the rules for their values.
+/// The kinds of identifiers, with the rules for their values.
 #[derive(Debug)]
 pub(crate) struct IdentifierRules {
     kinds: Vec<KindRule>,
@@ -100,7 +100,7 @@ impl IdentifierRules {
         self.kinds.iter().find(|rule| rule.name == name)
     }
 
-    /// Whether a value says nothing, as `null` and `000000` do.
+    /// Whether a value is blocked, as `null` and `000000` are.
     pub(crate) fn is_blocked(&self, value: &str) -> bool {
         self.blocked.contains(value)
     }
@@ -114,7 +114,7 @@ impl IdentifierRules {
         }
     }
 
-    /// The kind of an id that is somebody's address or phone number: shops and apps sign people in by these.
+    /// The kind of an id that is an email address or a phone number: shops and apps use these for signing in.
     pub(crate) fn contact_kind(&self, id: &str) -> Option<&'static str> {
         let id = id.trim();
         if id.contains('@') && !id.contains(char::is_whitespace) && email::normalise(id).is_some() {
@@ -141,7 +141,7 @@ impl IdentifierRules {
             Form::Phone => Cow::Owned(self.region.e164(value).map_err(no_number)?),
             Form::Domain => Cow::Owned(email::normalise_domain(value).ok_or(DOMAIN_INVALID)?),
         };
-        // What was hidden in what people write around it: `Li <null@null.com>`.
+        // A blocked value may be hidden inside other text: `Li <null@null.com>`.
         if let Cow::Owned(value) = &value
             && self.blocked.contains(value)
         {

@@ -13,13 +13,13 @@ use whole::is_whole;
 
 /// Longest number in digits (E.164, section 6).
 const DIGITS_MAX: usize = 15;
-/// Longest text that is looked at, bytes.
+/// Longest text that is considered, bytes.
 const TEXT_BYTES_MAX: usize = 64;
 /// An area code has at most this many digits, an extension one more.
 const AREA_DIGITS_MAX: usize = 5;
-/// What stands between numbers of one cell.
+/// Characters between the numbers in one cell.
 const BETWEEN: [char; 7] = [';', ',', '、', '|', '\n', '/', '或'];
-/// What people write before a number, lower case.
+/// Words before a number, lower case.
 const LABELS: [&str; 20] = [
     "tel",
     "telephone",
@@ -42,26 +42,26 @@ const LABELS: [&str; 20] = [
     "移动电话",
     "座机",
 ];
-/// What people write before an extension, lower case.
+/// Words before an extension, lower case.
 const EXTENSION_MARKS: [&str; 7] = ["ext", "转", "轉", "分机", "分機", "x", "#"];
 
 /// The region whose national numbers come without a country code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region(phonenumber::country::Id);
 
-/// Why a text is nobody's number.
+/// Why a text is not a person's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoNumber {
-    /// It is no valid number.
+    /// It is not a valid number.
     Invalid,
-    /// It has an extension: the number before it is a switchboard's, and many people's.
+    /// It has an extension: the number before it is that of a switchboard, shared by many people.
     Extension,
-    /// It is a service's: toll-free, shared cost, premium.
+    /// It is a service number: toll-free, shared cost, premium.
     Service,
 }
 
 impl Region {
-    /// Reads an ISO 3166-1 alpha-2 code in upper case; `None` when it is none.
+    /// From an ISO 3166-1 alpha-2 code in upper case; `None` if it is not one.
     pub fn parse(code: &str) -> Option<Self> {
         code.parse().ok().map(Self)
     }
@@ -69,7 +69,7 @@ impl Region {
     /// The number as `+` and digits.
     ///
     /// # Errors
-    /// When it is not a valid number of somebody.
+    /// When it is not a valid number of a person.
     pub fn e164(self, raw: &str) -> Result<String, NoNumber> {
         let narrowed = narrow(raw);
         let text = bare(&narrowed);
@@ -80,13 +80,13 @@ impl Region {
             let extended = EXTENSION_MARKS.iter().any(|mark| lower.contains(mark));
             return Err(if extended { NoNumber::Extension } else { NoNumber::Invalid });
         }
-        // The library minds where separators stand; people do not.
+        // The library is strict about separators; people are not.
         let compact: String = text.chars().filter(|c| !is_separator(*c)).collect();
         if let Some(number) = self.chinese_mobile(&compact) {
             return Ok(number);
         }
         let number = self.by_library(&compact)?;
-        // 0898-1234567-8: with its extension, a number of seven digits has as many as one of eight.
+        // 0898-1234567-8: with its extension, a seven-digit number looks like an eight-digit one.
         let head = text.rsplit_once(['-', ' ']).filter(|(_, tail)| tail.len() <= AREA_DIGITS_MAX).map(|(head, _)| head);
         match head {
             Some(head) if number.starts_with("+86") && self.by_library(&head.replace(is_separator, "")).is_ok() => {
@@ -96,7 +96,7 @@ impl Region {
         }
     }
 
-    /// The parts of a text that are a number each: people write several into one cell.
+    /// The numbers in a text: people write several into one cell.
     pub fn parts(self, text: &str) -> Vec<Cow<'_, str>> {
         if text.len() < 16 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'+') {
             return vec![Cow::Borrowed(text)];
@@ -108,7 +108,8 @@ impl Region {
             parts.map(|part| Cow::Owned(part.to_owned())).collect()
         };
         let parts = split(&|c| BETWEEN.contains(&c));
-        // 030/1234567 is an area code; a few digits behind a number are an extension, or another ending: nobody's as a whole.
+        // In 030/1234567 the first part is an area code. A few digits after a number are an extension or another ending: then the text as a
+        // whole is no person's number.
         let short = |part: &Cow<'_, str>| (1..=AREA_DIGITS_MAX + 1).contains(&digits(part));
         if parts.len() > 1 && !parts.iter().any(short) {
             return parts;
@@ -120,14 +121,15 @@ impl Region {
         vec![Cow::Owned(narrowed)]
     }
 
-    /// Whether an id can be nothing but a phone number: with a country code, or a Chinese mobile's. Any other row of digits may be a mere number.
+    /// Whether an id can only be a phone number: with a country code, or a Chinese mobile number. Other rows of digits may be any number.
     pub fn is_surely_a_number(self, id: &str) -> bool {
         let digits = id.strip_prefix('+').unwrap_or(id);
         let mobile = self.0 == phonenumber::country::CN && id.len() == 11 && id.starts_with('1');
         digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits.len() < id.len() || mobile) && self.e164(id).is_ok()
     }
 
-    /// The same as [`Self::by_library`] for the numbers that are nearly all of a Chinese sender's; a test compares them.
+    /// A fast path with the same result as [`Self::by_library`] for Chinese mobile numbers, which are most numbers of a Chinese sender; a
+    /// test compares the two.
     fn chinese_mobile(self, text: &str) -> Option<String> {
         let national = match text.strip_prefix("+86") {
             Some(rest) => rest,
@@ -145,7 +147,7 @@ impl Region {
         if plain.len() < 5 || plain.len() > TEXT_BYTES_MAX || !plain.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(NoNumber::Invalid);
         }
-        // With a region the library strips that region's prefix from numbers of all countries.
+        // With a region, the library strips that region's prefix from numbers of all countries.
         let international = text.strip_prefix("00").map(|rest| format!("+{rest}"));
         let abroad = international.as_deref().or(text.starts_with('+').then_some(text));
         let abroad = abroad.and_then(|text| phonenumber::parse(None, text).ok()).filter(phonenumber::PhoneNumber::is_valid);
@@ -160,7 +162,7 @@ impl Region {
         }
         match number.number_type(&DATABASE) {
             Type::TollFree | Type::SharedCost | Type::PremiumRate | Type::Uan | Type::Voicemail => Err(NoNumber::Service),
-            // It is no number of any kind. Of one that begins with zeros, as Italian ones do, the library cannot tell: they are lost on that way.
+            // The number is of no type. For numbers that begin with zeros (Italian ones) the library cannot tell, because it loses them.
             Type::Unknown if number.national().zeros() == 0 => Err(NoNumber::Invalid),
             _ if !is_whole(&number) => Err(NoNumber::Invalid),
             _ => Ok(out),
@@ -168,9 +170,9 @@ impl Region {
     }
 }
 
-/// The text without a label before it, a note behind it, and the `.0` of a spreadsheet.
+/// The text without a label before it, a note after it, and the `.0` of a spreadsheet.
 fn bare(text: &str) -> &str {
-    // A spreadsheet's mark of a text, and what ends a list.
+    // A spreadsheet's mark of a text, and punctuation at the end of a list.
     let mut text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | ',' | ';' | '、' | '。'));
     // Tel. 138..., 手机138...
     let end = text.find(|c: char| c.is_ascii_digit() || matches!(c, '+' | '(')).unwrap_or(0);
@@ -190,8 +192,8 @@ fn bare(text: &str) -> &str {
     text.strip_suffix(".0").filter(|whole| whole.bytes().all(|byte| byte.is_ascii_digit())).unwrap_or(text)
 }
 
-/// The digits of a number in scientific notation that has kept them all: `1.3800001111E10`. One with fewer decimals has been rounded, or
-/// ends with zeros: nobody knows.
+/// The digits of a number in scientific notation that has kept all of them: `1.3800001111E10`. With fewer decimals it may have been
+/// rounded.
 fn exact_integer(text: &str) -> Option<String> {
     let (mantissa, exponent) = text.split_once(['E', 'e'])?;
     let (whole, decimals) = mantissa.split_once('.')?;

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use super::unfilled::is_unfilled;
 
-/// Written as text by a language or a library that had no value, or by a form nobody filled in. Lower case.
-/// Sources: the block lists of PostHog and RudderStack for `distinct_id`, and their Chinese counterparts.
+/// Texts that languages and libraries write for a missing value, or that are left in unfilled forms. Lower case. Sources: the block lists
+/// of PostHog and RudderStack for `distinct_id`, and their Chinese counterparts.
 pub(super) const BUILT_IN: [&str; 105] = [
     "null",
     "(null)",
@@ -98,7 +98,7 @@ pub(super) const BUILT_IN: [&str; 105] = [
     "待定",
     "佚名",
     "保密",
-    // What Android gives for a number it may not tell, and ids that many phones and emulators share.
+    // What Android returns for an address that apps may not read, and ids that many phones and emulators share.
     "02:00:00:00:00:00",
     "02-00-00-00-00-00",
     "020000000000",
@@ -107,7 +107,7 @@ pub(super) const BUILT_IN: [&str; 105] = [
     "012345678912345",
     "004999010640000",
     "dead00beef",
-    // Hashes of no text at all: SHA-256, SHA-1, MD5.
+    // Hashes of the empty text: SHA-256, SHA-1, MD5.
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     "da39a3ee5e6b4b0d3255bfef95601890afd80709",
     "d41d8cd98f00b204e9800998ecf8427e",
@@ -117,10 +117,10 @@ pub(super) const BUILT_IN: [&str; 105] = [
     "140bedbf9c3f6d56a9846d2ba7088798683f4da0c248231336e6a05679e4fdfe",
 ];
 
-/// Words of which a composed value may be made by a program that had none of its parts: `undefined|undefined`, `nullnull`.
+/// Words for a missing value from which programs compose values: `undefined|undefined`, `nullnull`.
 const NOTHING: [&str; 13] =
     ["undefined", "null", "nil", "none", "nan", "unknown", "anonymous", "guest", "n/a", "no", "not", "未知", "无"];
-/// What such words are said of: `unknown-device`, `no_user`, `not found`.
+/// Words that occur together with such words: `unknown-device`, `no_user`, `not found`.
 const OF_WHAT: [&str; 14] = [
     "user",
     "device",
@@ -138,7 +138,7 @@ const OF_WHAT: [&str; 14] = [
     "用户",
 ];
 
-/// What stands before the `@` in an address that a form wanted and nobody gave; whose domain it has does not matter.
+/// Local parts of made-up addresses, with any domain.
 const NO_ADDRESS: [&str; 14] = [
     "undefined",
     "noemail",
@@ -155,7 +155,7 @@ const NO_ADDRESS: [&str; 14] = [
     "noemailprovided",
     "xxx",
 ];
-/// What stands for nothing on both sides of the `@`: `null@null.com`, `test@test.com`.
+/// Words for a missing value on both sides of the `@`: `null@null.com`, `test@test.com`.
 const NO_DOMAIN: [&str; 28] = [
     "null",
     "undefined",
@@ -187,24 +187,24 @@ const NO_DOMAIN: [&str; 28] = [
     "未知",
 ];
 
-/// What people type into a form that wants anything: `a@a.com`, `123@123.com`.
+/// What people type into a required field: `a@a.com`, `123@123.com`.
 const TYPED: [&str; 16] =
     ["a", "b", "x", "aa", "aaa", "abc", "asd", "asdf", "qwe", "qwerty", "1", "11", "111", "123", "1234", "123456"];
-/// Domains of examples in documents (RFC 2606): nobody has an address there.
+/// Domains reserved for examples (RFC 2606): nobody has an address there.
 const RESERVED: [&str; 3] = ["example.com", "example.net", "example.org"];
 
-/// Valid numbers that people type who give none, as E.164 has them; those that are not valid (11111111111, 12345678901 in China) are no
-/// numbers anyway. The first is in every Chinese example; 12345678901 has an area code of Ohio.
+/// Valid numbers in E.164 that people make up; invalid ones (11111111111, 12345678901 in China) are refused anyway. The first is in every
+/// Chinese example; 12345678901 has an area code of Ohio.
 const TYPED_NUMBERS: [&str; 3] = ["+8613800138000", "+12345678901", "+12345678900"];
-/// A number that ends with one digit so often is nobody's: 138 0000 0000, 8888 8888.
+/// A number that ends with this many equal digits is made up: 138 0000 0000, 8888 8888.
 const SAME_DIGITS: usize = 8;
 
-/// Whether a value is a placeholder of whatever form.
+/// Whether a value is a placeholder of any form.
 pub(super) fn names_nobody(value: &str) -> bool {
     is_zero(value) || is_made_of_nothing(value) || is_nobodys_number(value)
 }
 
-/// Whether it is a phone number, as E.164 has it, that stands for none.
+/// Whether a phone number in E.164 is a placeholder.
 fn is_nobodys_number(value: &str) -> bool {
     let Some(digits) = value.strip_prefix('+') else { return false };
     let last = digits.len().checked_sub(SAME_DIGITS).and_then(|at| digits.get(at..)).unwrap_or_default().as_bytes();
@@ -212,8 +212,8 @@ fn is_nobodys_number(value: &str) -> bool {
     same || TYPED_NUMBERS.contains(&value)
 }
 
-/// Whether there is nothing in it but zeros and signs; of Salesforce, whose ids begin with what they are of and end with
-/// a checksum, `003000000000000AAA`.
+/// Whether it consists of zeros and punctuation only; also Salesforce's `003000000000000AAA`, where the zeros are between a prefix and a
+/// checksum.
 fn is_zero(value: &str) -> bool {
     let is_zero = |text: &str| text.bytes().all(|byte| byte == b'0');
     let value = if value.len() == 18 { value.strip_suffix("AAA").unwrap_or(value) } else { value };
@@ -221,7 +221,7 @@ fn is_zero(value: &str) -> bool {
     record || value.bytes().all(|byte| byte == b'0' || byte == b' ' || byte.is_ascii_punctuation())
 }
 
-/// Whether it is a macro, or put together of parts that are all nothing.
+/// Whether it is a macro, or composed only of words for a missing value.
 fn is_made_of_nothing(value: &str) -> bool {
     is_unfilled(value)
         || is_one_digit(value)
@@ -230,7 +230,7 @@ fn is_made_of_nothing(value: &str) -> bool {
         || (may_be_words(value) && (is_composed(value) || NOTHING.iter().any(|word| is_repeated(value, word))))
 }
 
-/// Whether it is put together of words, one of them for nothing: `undefined|undefined`, `no-user`.
+/// Whether it is composed of words, one of them for a missing value: `undefined|undefined`, `no-user`.
 fn is_composed(value: &str) -> bool {
     let (mut nothing, mut parts) = (false, 0);
     let all = value.split(is_separator).filter(|part| !part.is_empty()).all(|part| {
@@ -241,7 +241,7 @@ fn is_composed(value: &str) -> bool {
     all && nothing && parts > 1
 }
 
-/// Whether it begins as one of the words does, or with what stands between them: most ids do not.
+/// Whether it begins like one of the words, or with a separator: most ids do not.
 fn may_be_words(value: &str) -> bool {
     static BEGINNINGS: LazyLock<[bool; 256]> = LazyLock::new(|| {
         let mut beginnings = [false; 256];
@@ -258,7 +258,7 @@ fn may_be_words(value: &str) -> bool {
     value.bytes().next().is_some_and(|first| BEGINNINGS.get(usize::from(first)).copied().unwrap_or_default())
 }
 
-/// What stands between the parts of a composed value.
+/// Characters between the parts of a composed value.
 fn is_separator(c: char) -> bool {
     matches!(c, '|' | ':' | ';' | ',' | '-' | '_' | '/' | '.' | ' ')
 }
@@ -268,7 +268,7 @@ pub(super) fn is_word(words: &[&str], text: &str) -> bool {
     words.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
-/// Whether it is a word twice or more: `nullnull`; names are made of short ones.
+/// Whether it is a word repeated: `nullnull`. Short words do not count, because real names repeat those.
 fn is_repeated(value: &str, word: &str) -> bool {
     word.len() > 2
         && value.len() > word.len()
@@ -283,7 +283,7 @@ fn is_small_negative(value: &str) -> bool {
     })
 }
 
-/// Whether it has the form of a UUID or of a network card's address and one digit all through: `ffffffff-ffff-...`, `xx:xx:xx:xx:xx:xx`.
+/// Whether it has the form of a UUID or of a MAC address with a single repeated digit: `ffffffff-ffff-...`, `xx:xx:xx:xx:xx:xx`.
 fn is_one_digit(value: &str) -> bool {
     let bytes = value.as_bytes();
     let [first, second, ..] = bytes else { return false };
@@ -295,7 +295,7 @@ fn is_one_digit(value: &str) -> bool {
     matches!((digits, others), (12, 5) | (32, 0 | 4)) && digits + others == bytes.len()
 }
 
-/// Whether it is an address that stands for none.
+/// Whether it is an address that is a placeholder.
 fn is_nobodys_address(value: &str) -> bool {
     let Some((local, domain)) = value.split_once('@') else { return false };
     let name = domain.split_once('.').map_or(domain, |(name, _)| name);

@@ -6,19 +6,19 @@
 
 use std::borrow::Cow;
 
-/// What ids of these objects begin with.
+/// Prefixes of the ids of these objects.
 pub(crate) const ACCOUNT: &str = "001";
 pub(crate) const CONTACT: &str = "003";
 pub(crate) const LEAD: &str = "00Q";
 pub(crate) const CAMPAIGN: &str = "701";
 pub(crate) const OPPORTUNITY: &str = "006";
-/// Of a contact in an opportunity.
+/// Of an opportunity's contact role.
 pub(crate) const ROLE: &str = "00K";
 
-/// The characters of a checksum, by the five capitals that each stands for.
+/// The characters of a checksum: each encodes which of five characters are capitals.
 const CHECKSUM: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
 
-/// The id in the long form, where it is that of a record of such an object; any other text as it is.
+/// The id in the long form, if it is that of a record with this prefix; any other text unchanged.
 pub(crate) fn long_form<'a>(id: &'a str, prefix: &str) -> Cow<'a, str> {
     let begins = id.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));
     if !begins || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
@@ -27,7 +27,7 @@ pub(crate) fn long_form<'a>(id: &'a str, prefix: &str) -> Cow<'a, str> {
     match (id.len(), id.split_at_checked(15)) {
         (15, _) if id.starts_with(prefix) => Cow::Owned(format!("{id}{}", checksum(id))),
         (18, Some((short, given))) if checksum(short) != given => {
-            // What people append who do not know the checksum.
+            // People who do not know the checksum append this.
             let made_up = given == "AAA" && short.starts_with(prefix);
             let long = if made_up { Some(format!("{short}{}", checksum(short))) } else { repaired(short, given) };
             long.filter(|long| long.starts_with(prefix)).map_or(Cow::Borrowed(id), Cow::Owned)
@@ -36,7 +36,7 @@ pub(crate) fn long_form<'a>(id: &'a str, prefix: &str) -> Cow<'a, str> {
     }
 }
 
-/// Of five characters each, the first is the lowest bit.
+/// For five characters each; the first is the lowest bit.
 fn checksum(short: &str) -> String {
     let of = |five: &[u8]| {
         let bits = five.iter().rev().fold(0, |bits, byte| bits << 1 | usize::from(byte.is_ascii_uppercase()));
@@ -45,7 +45,7 @@ fn checksum(short: &str) -> String {
     short.as_bytes().chunks(5).map(of).collect()
 }
 
-/// A long id whose case was lost on the way, with the case that its checksum tells; `None` where that cannot be.
+/// A long id that has lost its case, with the case restored from its checksum; `None` if that is impossible.
 fn repaired(short: &str, given: &str) -> Option<String> {
     let given = given.to_ascii_uppercase();
     let mut id = String::with_capacity(18);

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use super::unfilled::is_macro;
 
-/// The text without surrounding white space and without control, zero-width and bidirectional characters: with those, two values
-/// that look equal would be two.
+/// The text without surrounding white space, and without control, zero-width and bidirectional characters: with those, two values that look
+/// equal would differ.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    // Without an early end, so that many bytes are looked at at once.
+    // A fold without early exit, so that the compiler can use SIMD.
     if text.bytes().fold(true, |plain, byte| plain & (b' '..0x7f).contains(&byte)) {
         return Cow::Borrowed(text.trim_ascii());
     }
@@ -47,11 +47,11 @@ fn is_invisible(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// What programs write into a parameter for which they had no value, lower case.
+/// What programs write into a parameter without a value, lower case.
 const NO_VALUE: [&str; 8] = ["undefined", "null", "(null)", "nan", "none", "nil", "[object object]", "[object undefined]"];
 
-/// Whether a campaign parameter has no value: a program's word for that, or a network's macro that was never replaced
-/// (`{{campaign.name}}`, `{keyword}`, `__CAMPAIGN__`, `%%site%%`).
+/// Whether a campaign parameter has no value: a program's word for that, or a macro that a network has not replaced (`{{campaign.name}}`,
+/// `{keyword}`, `__CAMPAIGN__`, `%%site%%`).
 pub(crate) fn has_no_value(text: &str) -> bool {
     is_macro(text) || NO_VALUE.iter().any(|none| text.eq_ignore_ascii_case(none))
 }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_filled_in_has_no_value() {
+    fn a_placeholder_has_no_value() {
         for none in ["undefined", "NULL", "NaN", "{{ad.name}}", "{keyword}", "__CAMPAIGN_ID__", "%%SITE%%", "[object Object]"] {
             assert!(has_no_value(none), "{none}");
         }

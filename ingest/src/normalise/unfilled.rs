@@ -1,6 +1,6 @@
 //! Unfilled macros and template variables: `{{user_id}}`, `${userId}`, `%USER_ID%`, `__CLICK_ID__`, `*|EMAIL|*`.
 
-/// What encloses a macro of a template language or of an advertising network, whatever stands in it.
+/// Brackets of macros of template languages and advertising networks, with any content.
 const ENCLOSED: [(&str, &str); 14] = [
     ("{", "}"),
     ("${", "}"),
@@ -17,10 +17,10 @@ const ENCLOSED: [(&str, &str); 14] = [
     ("*|", "|*"),
     ("<%", "%>"),
 ];
-/// What encloses a name that is not filled in, and may enclose other things.
+/// Brackets that mean a macro only around a name, because they may enclose other things.
 const AROUND_NAMES: [(&str, &str); 8] =
     [("<", ">"), ("%", "%"), ("[", "]"), ("#", "#"), ("$", "$"), ("@", "@"), ("~", "~"), ("|", "|")];
-/// What no id has in it, at whatever place.
+/// Texts that cannot occur in an id, at any place.
 const WITHIN: [(&str, &str); 10] = [
     ("{{", "}}"),
     ("${", "}"),
@@ -34,14 +34,14 @@ const WITHIN: [(&str, &str); 10] = [
     ("%24%7B", "%7D"),
 ];
 
-/// Of these every macro has one, unless it begins with `_` or `@`.
+/// Every macro has one of these characters, unless it begins with `_` or `@`.
 fn is_mark(byte: u8) -> bool {
     matches!(byte, b'{' | b'<' | b'[' | b'%' | b'$' | b'#' | b'*' | b'&' | b'|' | b'~')
 }
 
-/// Whether the whole text is a macro by its brackets.
+/// Whether the whole text is a macro, by its brackets.
 pub(crate) fn is_macro(text: &str) -> bool {
-    // With one of these begins whatever is enclosed.
+    // Every macro begins with one of these.
     if !text.bytes().next().is_some_and(|first| b"{$#@%_[*<".contains(&first)) {
         return false;
     }
@@ -49,16 +49,15 @@ pub(crate) fn is_macro(text: &str) -> bool {
         || [("<", ">"), ("%", "%")].iter().any(|(before, behind)| inside(text, before, behind).is_some_and(is_name))
 }
 
-/// Whether a text, of which an id is expected, is a macro or has one in it.
+/// Whether a text is a macro or contains one, where an id is expected.
 pub(crate) fn is_unfilled(text: &str) -> bool {
-    // Most ids have none of the marks that macros need.
-    // Without an early end, so that many bytes are looked at at once.
+    // Most ids have none of the characters that macros need. Without early exit, so that the compiler can use SIMD.
     let marked = text.bytes().fold(false, |marked, byte| marked | is_mark(byte));
     if !marked && !text.starts_with(['_', '@']) {
         return false;
     }
     let braces = inside(text, "{", "}").is_some_and(|inner| inner.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'));
-    // {3F2504E0-4F89-11D3-9A0C-0305E82C3301} is an id as Windows writes it.
+    // {3F2504E0-4F89-11D3-9A0C-0305E82C3301} is an id as Windows writes it, not a macro.
     (!braces && is_macro(text))
         || AROUND_NAMES.iter().any(|(before, behind)| inside(text, before, behind).is_some_and(is_name))
         || text.strip_prefix('$').is_some_and(|name| is_name(name) && !name.contains([':', '-']) && !has_digit(name))
@@ -69,7 +68,7 @@ fn inside<'t>(text: &'t str, before: &str, behind: &str) -> Option<&'t str> {
     text.strip_prefix(before)?.strip_suffix(behind).filter(|inner| !inner.is_empty())
 }
 
-/// Whether it is a name as variables have: `user_id`, `contact.Email`, `User ID`.
+/// Whether it looks like the name of a variable: `user_id`, `contact.Email`, `User ID`.
 fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | ' '))
@@ -84,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn macros_of_any_syntax_are_known() {
+    fn unfilled_macros_of_any_syntax_are_recognised() {
         for text in [
             "{gclid}",
             "{{ user.id }}",

@@ -27,7 +27,7 @@ object! {
 }
 
 object! {
-    /// What surrounds a message.
+    /// The context of a message.
     Context {
         "campaign" => campaign: Part<Campaign<'a>>,
         "page" => page: Part<Page<'a>>,
@@ -40,7 +40,7 @@ object! {
 }
 
 object! {
-    /// Where the visit came from.
+    /// The campaign of the visit.
     Campaign {
         "name" => name: Scalar<'a>,
         "source" => source: Scalar<'a>,
@@ -51,7 +51,7 @@ object! {
 }
 
 object! {
-    /// Where the visitor is.
+    /// The page of the visit.
     Page {
         "url" => url: Scalar<'a>,
         "referrer" => referrer: Scalar<'a>,
@@ -60,7 +60,7 @@ object! {
 }
 
 object! {
-    /// An identifier of a kind of its own.
+    /// An identifier of a declared kind.
     ExternalId {
         /// The identifier kind.
         "type" => kind: Scalar<'a>,

@@ -9,15 +9,16 @@ use crate::receipt::Receipt;
 use crate::rules::Rules;
 use crate::time::{CLOCK_SKEW_MS_MAX, OfDay};
 
-/// The event's time, and when the message was received: `timestamp`, else `originalTimestamp` corrected by how far the sender's clock was off
-/// when it sent the message; without either when it was received, else sent. A time that cannot be read is left out where there is another.
+/// The event's time, and when the message was received. The time is `timestamp`; else `originalTimestamp`, corrected by the error of the
+/// sender's clock when it sent the message; else when it was received; else when it was sent. An unreadable time is left out if there is
+/// another.
 ///
-/// A library writes its own clock to `timestamp`; whoever receives the message corrects it and keeps that as `originalTimestamp`. So a
-/// `timestamp` with `sentAt` and `receivedAt`, and without `originalTimestamp`, has not been corrected yet. It is where the clock is off
-/// by more than [`CLOCK_SKEW_MS_MAX`].
+/// A library writes its own clock's time to `timestamp`; the receiver of the message corrects it, and keeps the original as
+/// `originalTimestamp`. So a `timestamp` with `sentAt` and `receivedAt`, and without `originalTimestamp`, is not corrected yet. It is
+/// corrected here if the clock is wrong by more than [`CLOCK_SKEW_MS_MAX`].
 ///
 /// # Errors
-/// When no time can be read, or it lies in the future, or of a public message too far back.
+/// When no time can be read, or it is in the future, or, for a public message, too far in the past.
 pub(super) fn time(
     rules: &Rules,
     message: &Message<'_>,
@@ -43,7 +44,7 @@ pub(super) fn time(
         (Some(own), _) if right => (own, "timestamp"),
         (Some(own), _) => (corrected(own, received_at_ms, sent_at_ms), "timestamp"),
         (None, Some(original)) => (corrected(original, received_at_ms, sent_at_ms), "originalTimestamp"),
-        // What was sent at once happened when it came.
+        // A message without its own time happened when it arrived.
         (None, None) => match came_ms {
             Some(came_ms) => (came_ms, if received_at_ms.is_some() { "receivedAt" } else { "sentAt" }),
             None => {
@@ -55,7 +56,7 @@ pub(super) fn time(
     Ok((time_ms, receipt))
 }
 
-/// A time of the sender's clock by the receiver's.
+/// A time of the sender's clock, corrected to the receiver's.
 fn corrected(time_ms: i64, received_at_ms: Option<i64>, sent_at_ms: Option<i64>) -> i64 {
     match (received_at_ms, sent_at_ms) {
         (Some(received), Some(sent)) => received.saturating_sub(sent.saturating_sub(time_ms)).max(0),

@@ -8,7 +8,7 @@ use crate::ignored::Ignored;
 use crate::scalar::Scalar;
 use crate::touch::TouchFields;
 
-/// Campaign, page and referrer, from the context, else (a page's) from the properties.
+/// Campaign, page and referrer, from the context; if missing there, for pages, from the properties.
 pub(super) fn fields<'a>(parts: &mut Parts<'a>, touch_type: Cow<'a, str>, ignored: &mut Ignored) -> TouchFields<'a> {
     let Campaign { source, medium, name, content, term } =
         parts.context.campaign.take("context.campaign", ignored).unwrap_or_default();
@@ -23,7 +23,7 @@ pub(super) fn fields<'a>(parts: &mut Parts<'a>, touch_type: Cow<'a, str>, ignore
         referrer = text(std::mem::take(&mut parts.properties.referrer), "properties.referrer");
     }
     let search = text(search, "context.page.search");
-    // Some libraries send the canonical URL, which has lost its query.
+    // Some libraries send the canonical URL, which lacks the query.
     if !search.is_empty() && !url.is_empty() && !url.contains('?') {
         let separator = if search.starts_with('?') { "" } else { "?" };
         url = Cow::Owned(format!("{url}{separator}{search}"));

@@ -13,25 +13,25 @@ use crate::rules::Rules;
 use crate::scalar::Scalar;
 use crate::traits::RawTraits;
 
-/// The opened parts of a message that name somebody.
+/// The parts of a message that can contain identifiers.
 pub(super) struct Opened<'m, 'a> {
     pub(super) traits: &'m mut RawTraits<'a>,
     pub(super) context_traits: &'m mut RawTraits<'a>,
     pub(super) context_group_id: Scalar<'a>,
     pub(super) external_ids: Option<&'a RawValue>,
-    /// Address and phone number that somebody gave in a form.
+    /// Email address and phone number in a form.
     pub(super) form: [Scalar<'a>; 2],
 }
 
-/// Who was found.
+/// The identifiers found.
 pub(super) struct Found {
     pub(super) named: Sorted,
     pub(super) blocked: u64,
-    /// External ids of kinds that nobody declared.
+    /// External ids of undeclared kinds.
     pub(super) undeclared: u64,
 }
 
-/// Collects the identifiers of a message; those that cannot be one are left out.
+/// Collects the identifiers of a message; invalid ones are left out.
 struct Collector<'r, 'i> {
     rules: &'r Rules,
     found: Identifiers,
@@ -75,7 +75,7 @@ impl Collector<'_, '_> {
         }
     }
 
-    /// An id that is an address or a phone number names that, too.
+    /// An id that is an email address or a phone number is also added as one.
     fn contact_of_id(&mut self, id: &Scalar<'_>) {
         let Scalar::Text(text) = id else { return };
         if let Some(kind) = self.rules.identifiers.contact_kind(text) {
@@ -84,7 +84,7 @@ impl Collector<'_, '_> {
     }
 }
 
-/// Whom the message names.
+/// The identifiers in the message.
 pub(super) fn named(rules: &Rules, kind: Kind, message: &Message<'_>, opened: Opened<'_, '_>, ignored: &mut Ignored) -> Found {
     let mut all = Collector { rules, found: Identifiers::default(), undeclared: 0, ignored };
     all.add("user_id", &message.user_id, "userId");
@@ -111,18 +111,18 @@ pub(super) fn named(rules: &Rules, kind: Kind, message: &Message<'_>, opened: Op
     Found { blocked: all.found.blocked, undeclared: all.undeclared, named: all.found.sorted() }
 }
 
-/// The id that an alias message replaces: a cookie, where it is the message's own or looks like one, else a user id.
+/// The id that an alias message replaces: a cookie if it is the message's own or looks like one, else a user id.
 fn previous(all: &mut Collector<'_, '_>, message: &Message<'_>) {
     const FIELD: &str = "previousId";
     let previous = &message.previous_id;
     all.contact_of_id(previous);
-    // Libraries send the cookie here unless told otherwise (analytics.js: `previousId || user.anonymousId()`).
+    // By default, libraries send the cookie here (analytics.js: `previousId || user.anonymousId()`).
     let random = |id: &Scalar<'_>| matches!(id, Scalar::Text(text) if looks_random(text));
     let anonymous = *previous == message.anonymous_id || (random(previous) && !random(&message.user_id));
     all.add(if anonymous { "anonymous_id" } else { "user_id" }, previous, FIELD);
 }
 
-/// Whether an id is one that a library draws for a browser: a UUID, or another long random text.
+/// Whether an id looks like one that a library generates for a browser: a UUID, or another long random text.
 fn looks_random(id: &str) -> bool {
     let digits = id.bytes().filter(u8::is_ascii_hexdigit).count();
     let hyphens = id.bytes().filter(|byte| *byte == b'-').count();

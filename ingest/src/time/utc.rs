@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
 
-/// The moment, if the text has this form and there is such a time.
+/// The time, if the text has this form and the time exists.
 pub(super) fn read(text: &str) -> Option<Timestamp> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', hours @ .., b'Z'] = text.as_bytes() else { return None };
     let [h1, h2, b':', n1, n2, b':', s1, s2, decimals @ ..] = hours else { return None };

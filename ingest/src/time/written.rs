@@ -6,18 +6,18 @@ use jiff::{Timestamp, ToSpan};
 
 use super::utc;
 
-/// What a text says of time.
+/// The time in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
-    /// A moment.
+    /// An instant.
     Moment(Timestamp),
-    /// A local time, of a zone that is not named.
+    /// A local time without a zone.
     Local(DateTime),
-    /// A day, without a time.
+    /// A day without a time.
     Day(Date),
 }
 
-/// Reads a text without white space around it, in plain ASCII but for Chinese words.
+/// Reads a text without surrounding white space, in plain ASCII except for Chinese words.
 pub(super) fn read(text: &str) -> Option<Written> {
     if let Some(moment) = utc::read(text) {
         return Some(Written::Moment(moment));
@@ -51,7 +51,7 @@ pub(super) fn read(text: &str) -> Option<Written> {
     }
 }
 
-/// Whether it looks like what nearly all programs write, which is read in the quickest way: `2022-03-03T10:00:00Z`, `...+08:00`.
+/// Whether it has the form that nearly all programs write, for which there is a fast path: `2022-03-03T10:00:00Z`, `...+08:00`.
 fn is_rfc_3339(text: &str) -> bool {
     let bytes = text.as_bytes();
     let has_offset = match bytes {
@@ -63,7 +63,8 @@ fn is_rfc_3339(text: &str) -> bool {
     has_offset && bytes.get(10) == Some(&b'T')
 }
 
-/// Digits: seconds since 1970 (ten digits, also with decimals), milli-, micro- or nanoseconds; or a date, or a local time, without separators.
+/// Digits: seconds since 1970 (ten digits, optionally with decimals), milli-, micro- or nanoseconds; or a date, or a local time, without
+/// separators.
 fn number(text: &str) -> Option<Written> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let part = |from: usize, to: usize| whole.get(from..to)?.parse::<i16>().ok();
@@ -86,9 +87,9 @@ fn number(text: &str) -> Option<Written> {
     moment.ok().map(Written::Moment)
 }
 
-/// Splits off the offset from UTC that stands behind a time; `None` where there is one that cannot be read.
+/// Splits off the offset from UTC at the end of a time; `None` if there is one that cannot be read.
 fn split_offset(text: &str) -> Option<(&str, Option<Offset>)> {
-    // An offset stands behind the last part of a time, never in a date.
+    // An offset follows the last part of a time, never a date.
     let Some(time) = text.find([':', '时', '点', '時']) else { return Some((text, None)) };
     let signs = ['+', '-', 'Z', 'z', 'U', 'u', 'G', 'g', '北'];
     let Some(at) = text.get(time..)?.find(signs).map(|found| time + found) else { return Some((text, None)) };
@@ -96,7 +97,7 @@ fn split_offset(text: &str) -> Option<(&str, Option<Offset>)> {
     offset(zone).map(|offset| (local, Some(offset)))
 }
 
-/// What people in China write behind a time.
+/// People in China append this to a time.
 const BEIJING: &str = "北京时间";
 
 /// `Z`, `UTC`, `GMT`, `+08:00`, `+0800`, `+08`, `+8:00`, `GMT+8`.
@@ -133,7 +134,7 @@ struct Clock {
     tomorrow: bool,
 }
 
-/// Which half of the day an hour is of.
+/// The half of the day that an hour belongs to.
 #[derive(Clone, Copy, PartialEq)]
 enum Half {
     Morning,
@@ -153,7 +154,7 @@ const HALVES: [(&str, Half); 10] = [
     ("晚上", Half::Afternoon),
 ];
 
-/// The date, and the time where there is one.
+/// The date, and the time if there is one.
 fn local_parts(text: &str) -> Option<(Date, Option<Clock>)> {
     let mut plain = String::with_capacity(text.len() + 8);
     let lower = text.to_lowercase();
@@ -198,7 +199,7 @@ fn is_weekday(token: &str) -> bool {
     english || token.starts_with("星期") || token.starts_with('周')
 }
 
-/// Year, month and day in this order, or in any where the month is a name.
+/// Year, month and day in this order; in any order if the month is a name.
 fn date(tokens: &[&str]) -> Option<Date> {
     let parts: Vec<&str> =
         tokens.iter().flat_map(|token| token.split(['-', '/', '.'])).filter(|part| !part.is_empty()).collect();
@@ -213,7 +214,7 @@ fn date(tokens: &[&str]) -> Option<Date> {
     Date::new(year, month, day).ok()
 }
 
-/// Whether a text begins with a date of which nobody knows what comes first: `03/01/2026`, `3.1.26 10:00`.
+/// Whether a text begins with a date whose order is unclear: `03/01/2026`, `3.1.26 10:00`.
 pub(super) fn begins_with_day_or_month(text: &str) -> bool {
     let date = text.split([' ', 'T', ',']).next().unwrap_or(text);
     let parts: Vec<&str> = date.split(['/', '-', '.']).collect();
@@ -268,7 +269,7 @@ fn clock(text: &str, half: Option<Half>) -> Option<Clock> {
     if hour == 24 {
         return (minute == 0 && second == 0).then(|| Clock { time: Time::midnight(), tomorrow: true });
     }
-    // A leap second is the end of its minute.
+    // A leap second counts as the last second of its minute.
     Time::new(hour, minute, second.min(59), nanosecond).ok().map(|time| Clock { time, tomorrow: false })
 }
 

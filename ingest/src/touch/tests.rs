@@ -22,7 +22,7 @@ fn touch(url: &str, referrer: &str) -> (String, String, String) {
 
 const PAGE: &str = "https://www.a-corp.example/p";
 
-/// URL and referrer of visits, and the channel, source and medium that each gives.
+/// URL and referrer of visits, with the expected channel, source and medium.
 const VISITS: &[(&str, &str, (&str, &str, &str))] = &[
     (PAGE, "", ("direct", "", "")),
     (PAGE, "https://shop.a-corp.example/", ("direct", "", "")),
@@ -40,11 +40,11 @@ const VISITS: &[(&str, &str, (&str, &str, &str))] = &[
     ("https://www.a-corp.example/?clickid=1", "", ("paid_social", "oceanengine", "cpc")),
     ("https://www.a-corp.example/?clickid=1&utm_source=toutiao", "", ("paid_social", "toutiao", "cpc")),
     ("https://www.a-corp.example/?clickid=1&utm_source=partner", "", ("unassigned", "partner", "")),
-    // A click id of one network, in a link of another.
+    // A click id of one network in a link that names another.
     ("https://www.a-corp.example/?gclid=1&utm_source=linkedin", "", ("organic_social", "linkedin", "")),
     ("https://www.a-corp.example/?gclid=1&utm_source=youtube", "", ("paid_video", "youtube", "cpc")),
     ("https://www.a-corp.example/?gclid=1&utm_source=spring", "", ("paid_other", "spring", "cpc")),
-    // A source that says how the visit came, whatever click its link was copied from.
+    // A source that shows the channel, although the link was copied from an ad.
     ("https://www.a-corp.example/?gclid=1&utm_source=newsletter", "", ("email", "newsletter", "")),
     ("https://www.a-corp.example/?msclkid=1&utm_source=newsletter", "", ("email", "newsletter", "")),
     ("https://www.a-corp.example/?gclid=1&utm_source=email", "", ("email", "email", "")),
@@ -56,18 +56,18 @@ const VISITS: &[(&str, &str, (&str, &str, &str))] = &[
     ("https://www.a-corp.example/?gclid=1&utm_source=google", "", ("paid_search", "google", "cpc")),
     ("https://www.a-corp.example/?gclid=1&utm_source=newsletter&utm_medium=cpc", "", ("paid_other", "newsletter", "cpc")),
     ("https://www.a-corp.example/?gclid=undefined&bd_vid=null", "", ("direct", "", "")),
-    // A name that anybody may give to something.
+    // A parameter name in general use.
     ("https://www.a-corp.example/?callback=1", "", ("direct", "", "")),
     ("https://www.a-corp.example/?callback=1&utm_source=partner", "", ("unassigned", "partner", "")),
     ("https://www.a-corp.example/?callback=1&utm_source=kuaishou", "", ("paid_video", "kuaishou", "cpc")),
     ("https://www.a-corp.example/?track_id=1", "https://www.bilibili.com/v/1", ("paid_video", "bilibili", "cpc")),
-    // A click that was paid, on whatever network.
+    // A paid click, on whatever network.
     ("https://www.a-corp.example/?hsa_acc=1&hsa_net=linkedin&hsa_cam=2", "", ("paid_social", "linkedin", "cpc")),
     ("https://www.a-corp.example/?hsa_cam=1&hsa_net=adwords&hsa_src=g", "", ("paid_search", "adwords", "cpc")),
     ("https://www.a-corp.example/?hsa_net=linkedin&hsa_cam=2", "", ("paid_social", "linkedin", "cpc")),
     ("https://www.a-corp.example/?hsa_net=facebook&hsa_grp=2&hsa_ad=3", "", ("paid_social", "facebook", "cpc")),
     ("https://www.a-corp.example/?hsa_ver=3", "", ("paid_other", "", "cpc")),
-    // Adobe's ids say whose click it was.
+    // Adobe's ids contain the network.
     ("https://www.a-corp.example/?s_kwcid=AL!4425!3!55!e!!g!!b2b", "", ("paid_search", "google", "cpc")),
     ("https://www.a-corp.example/?s_kwcid=AL%214425%2110%2155%21e", "", ("paid_search", "bing", "cpc")),
     ("https://www.a-corp.example/?s_kwcid=AL!4425!45!1!2", "", ("paid_social", "facebook", "cpc")),
@@ -78,7 +78,7 @@ const VISITS: &[(&str, &str, (&str, &str, &str))] = &[
     ("https://www.a-corp.example/?ef_id=0a1b2c3d4e5f60718293a4b5c6d7e8f9:G:s", "", ("paid_search", "bing", "cpc")),
     ("https://www.a-corp.example/?ef_id=WcmibgAAAHJK1RyY:1551968087687:d", "", ("display", "", "display")),
     ("https://www.a-corp.example/?ef_id=1", "https://www.google.com/", ("paid_other", "", "cpc")),
-    // Between two pages of the same visit.
+    // A host between two pages of the same visit.
     (PAGE, "https://accounts.google.co.jp/o/oauth2", ("direct", "", "")),
     (PAGE, "https://a-corp.okta.com/login", ("direct", "", "")),
     (PAGE, "https://excashier.alipay.com/", ("direct", "", "")),
@@ -89,14 +89,14 @@ const VISITS: &[(&str, &str, (&str, &str, &str))] = &[
     (PAGE, "https://login.partner.co.uk/", ("direct", "", "")),
     (PAGE, "https://login.com/", ("referral", "login.com", "referral")),
     (PAGE, "https://id.wikipedia.org/", ("referral", "id.wikipedia.org", "referral")),
-    // Not all that belongs to a social site's company is one.
+    // Not every site of a social network's company is a social network.
     (PAGE, "https://docs.qq.com/doc/1", ("referral", "docs.qq.com", "referral")),
     (PAGE, "https://alidocs.dingtalk.com/i/1", ("referral", "alidocs.dingtalk.com", "referral")),
     (PAGE, "https://meeting.tencent.com/", ("referral", "meeting.tencent.com", "referral")),
     (PAGE, "https://account.microsoft.com/", ("direct", "", "")),
     (PAGE, "https://user.qzone.qq.com/1", ("organic_social", "qq", "social")),
     (PAGE, "https://ima.qq.com/", ("ai_assistant", "ima", "referral")),
-    // What else a search company runs.
+    // Other sites of a search engine's company.
     (PAGE, "https://docs.google.com/d/1", ("referral", "docs.google.com", "referral")),
     (PAGE, "https://images.google.de/", ("organic_search", "google", "organic")),
     (PAGE, "https://pan.baidu.com/s/1", ("referral", "pan.baidu.com", "referral")),
@@ -113,7 +113,7 @@ const VISITS: &[(&str, &str, (&str, &str, &str))] = &[
 ];
 
 #[test]
-fn what_is_not_said_is_found_in_url_and_referrer() {
+fn missing_fields_are_found_in_url_and_referrer() {
     for (url, referrer, expected) in VISITS.iter().copied() {
         let (channel, source, medium) = touch(url, referrer);
         assert_eq!((channel.as_str(), source.as_str(), medium.as_str()), expected, "{url} from {referrer}");

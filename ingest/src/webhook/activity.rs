@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::touch::TouchFields;
 
-/// Words by which an activity is known, in English and Chinese; the first that fits gives the type.
+/// Words that show the type of an activity, in English and Chinese; the first match gives the type.
 const TYPES: [(&str, &[&str]); 7] = [
     ("demo", &["demo", "demonstration", "演示"]),
     ("proposal", &["proposal", "quote", "quotation", "报价", "方案"]),
@@ -15,20 +15,20 @@ const TYPES: [(&str, &[&str]); 7] = [
     ("note", &["note", "备注"]),
 ];
 
-/// The type of an activity by the texts that may tell it, the most telling first; what none of them tells is called `other`.
+/// The type of an activity, from texts that may show it, most reliable first; `other` if none does.
 pub(super) fn type_of<'a>(texts: impl IntoIterator<Item = &'a str>, other: &'static str) -> &'static str {
     texts.into_iter().find_map(known_type).unwrap_or(other)
 }
 
 fn known_type(text: &str) -> Option<&'static str> {
     let text = text.to_lowercase();
-    // English words stand between others; Chinese ones need no space.
+    // An English word must be a whole word; Chinese has no spaces.
     let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '-').collect();
     let tells = |word: &str| if word.is_ascii() { words.contains(&word) } else { text.contains(word) };
     TYPES.iter().find(|(_, known)| known.iter().any(|word| tells(word))).map(|(name, _)| *name)
 }
 
-/// The touch of an activity of this type. Its outcome is the touch's content: reports show it, and no rule reads it.
+/// The touch of an activity of this type. Its outcome becomes the content, which reports show and no rule uses.
 pub(super) fn touch<'a>(crm: &'static str, kind: &'static str, outcome: impl Into<Cow<'a, str>>) -> TouchFields<'a> {
     TouchFields {
         channel: "sales".into(),
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_type_is_told_by_the_most_telling_text_that_has_one() {
+    fn the_type_comes_from_the_most_specific_text_that_has_one() {
         for (texts, expected) in [
             (["Call", "Re: demo", ""], "call"),
             (["", "Demo call with Li", "Call"], "demo"),

@@ -12,13 +12,13 @@ use crate::normalise::text::clean;
 use crate::scalar::{Scalar, json_rejection};
 use crate::{reason, repair};
 
-/// The body's JSON, which receivers also pass on as the text that they got; not nested too deeply.
+/// The JSON of the body, with its depth limited. Some receivers pass it on as a string of JSON.
 ///
 /// # Errors
 /// [`reason::VALUE_INVALID`], [`reason::JSON_MALFORMED`].
 pub(super) fn json(body: &RawValue) -> Result<Cow<'_, str>, Rejection> {
     let json = if body.get().starts_with('"') {
-        // What was a string was not looked into before.
+        // If it was a string, its depth has not been checked yet.
         match cut_depth(text(body)?) {
             Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
             Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
@@ -26,14 +26,14 @@ pub(super) fn json(body: &RawValue) -> Result<Cow<'_, str>, Rejection> {
     } else {
         Cow::Borrowed(body.get())
     };
-    // Elements stand and fall alone: a number in one of them must not cost it, nor the body be read anew for it.
+    // Elements are independent: an unreadable number in one of them must not discard that element, or make the body be read again.
     Ok(repair::numbers(&json).map_or(json, Cow::Owned))
 }
 
 /// The body as the text that the provider sent.
 ///
 /// # Errors
-/// [`reason::VALUE_INVALID`] when it is something else.
+/// [`reason::VALUE_INVALID`] when it is not a string.
 pub(super) fn text(body: &RawValue) -> Result<Cow<'_, str>, Rejection> {
     match serde_json::from_str(body.get()).map_err(|error| json_rejection(&error))? {
         Scalar::Text(text) => Ok(text),
@@ -41,7 +41,7 @@ pub(super) fn text(body: &RawValue) -> Result<Cow<'_, str>, Rejection> {
     }
 }
 
-/// The elements of a JSON array, or the one object that stands for an array of one.
+/// The elements of a JSON array; a single object counts as an array of one.
 ///
 /// # Errors
 /// [`reason::VALUE_INVALID`] when it is neither, [`reason::RECORD_TOO_LARGE`] beyond [`ELEMENTS_MAX`], [`reason::JSON_MALFORMED`].
@@ -80,7 +80,7 @@ impl<'de> Visitor<'de> for Elements {
     }
 }
 
-/// The text of a field: a string without what nobody sees, a number as it was written, a flag; `None` when null or blank.
+/// The text of a field: a string without invisible characters, a number as written, a flag; `None` if null or blank.
 ///
 /// # Errors
 /// [`reason::VALUE_INVALID`] when it is an object or an array, [`reason::FIELD_TOO_LARGE`].

@@ -24,7 +24,7 @@ use crate::receipt::Receipt;
 use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 
-/// The property of a company that names the company above it.
+/// The property of a company with its parent company.
 const PARENT: &str = "hs_parent_company_id";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +32,13 @@ enum Object {
     Contact,
     Company,
     Deal,
-    /// What was done with somebody: a call, a meeting, a mail, a note.
+    /// An activity with a contact: a call, a meeting, an email, a note.
     Activity(&'static str),
     Other,
 }
 
 impl Object {
-    /// Of a name (`contact`, `CONTACT`) or of a type id.
+    /// From a name (`contact`, `CONTACT`) or a type id.
     fn read(text: &str) -> Self {
         match text.to_ascii_lowercase().as_str() {
             "contact" | "0-1" => Self::Contact,
@@ -53,10 +53,10 @@ impl Object {
     }
 }
 
-/// Decodes an array of notices, each of which stands or falls alone.
+/// Decodes an array of notifications. They are independent: each is accepted or refused alone.
 ///
 /// # Errors
-/// When the body is no array of at most [`crate::limits::ELEMENTS_MAX`] notices.
+/// When the body is not an array of at most [`crate::limits::ELEMENTS_MAX`] notifications.
 pub(super) fn decode(rules: &Rules, raw: &RawValue, receipt: Receipt, out: &mut Decoded) -> Result<(), Rejection> {
     for (index, element) in (0u32..).zip(elements(&body::json(raw)?)?) {
         let mut records = Records::new(rules, receipt, out, index, format!("body[{index}]"));
@@ -67,7 +67,7 @@ pub(super) fn decode(rules: &Rules, raw: &RawValue, receipt: Receipt, out: &mut 
     Ok(())
 }
 
-/// What all notices have.
+/// Fields that all notifications have.
 struct Head {
     event_id: String,
     portal: String,
@@ -81,7 +81,7 @@ fn notice_of(mut notice: Notice<'_>, records: &mut Records<'_>) -> Result<(), Re
     };
     let kind = take(&mut notice.subscription_type, "subscriptionType")?;
     let Some((object, what)) = kind.split_once('.') else {
-        let detail = "a notice says what happened to what: contact.creation, deal.propertyChange, ...";
+        let detail = "a notification says what happened to what: contact.creation, deal.propertyChange, ...";
         return Err(Rejection::new(reason::FIELD_MISSING, "subscriptionType", detail));
     };
     let object = match object {
@@ -90,7 +90,7 @@ fn notice_of(mut notice: Notice<'_>, records: &mut Records<'_>) -> Result<(), Re
     };
     let time_ms = millis(std::mem::take(&mut notice.occurred_at), "occurredAt")?;
     let object_id = take(&mut notice.object_id, "objectId")?;
-    // HubSpot does not promise that an event id is unique; what it is about and when makes it so. A retry has all of them again.
+    // HubSpot does not guarantee unique event ids; together with the object and the time they are. A retry repeats all of them.
     let portal = records.read(take(&mut notice.portal_id, "portalId")).unwrap_or_default();
     let event_id = records.read(take(&mut notice.event_id, "eventId")).unwrap_or_default();
     let event_id = [&*portal, &*event_id].join(":");
@@ -100,7 +100,7 @@ fn notice_of(mut notice: Notice<'_>, records: &mut Records<'_>) -> Result<(), Re
     told(object, what, notice, Head { event_id, portal, time_ms, object_id }, records)
 }
 
-/// What happened to what.
+/// Handles one notification by its object and event.
 fn told(object: Object, what: &str, notice: Notice<'_>, head: Head, records: &mut Records<'_>) -> Result<(), Rejection> {
     match (object, what) {
         (_, "associationChange") => return association(notice, &head, records),
@@ -108,7 +108,7 @@ fn told(object: Object, what: &str, notice: Notice<'_>, head: Head, records: &mu
         _ => {}
     }
     if head.object_id.is_empty() {
-        return Err(Rejection::new(reason::FIELD_MISSING, "objectId", "the notice does not say what it is about"));
+        return Err(Rejection::new(reason::FIELD_MISSING, "objectId", "the notification does not say what it is about"));
     }
     match (object, what) {
         (Object::Contact | Object::Company, "creation" | "restore") => {
@@ -132,13 +132,13 @@ fn told(object: Object, what: &str, notice: Notice<'_>, head: Head, records: &mu
             records.add(CrmRecord::new(head.event_id, head.time_ms), Says::RecordDeleted { id });
         }
         (Object::Activity(_), "restore") => {
-            let detail = "the activity is back, and the notice does not say with whom it was: send it as a native record";
+            let detail = "the activity is back, and the notification does not say with whom it was: send it as a native record";
             return Err(incomplete("subscriptionType", detail));
         }
         (Object::Deal, "restore") => {
             return Err(incomplete(
                 "subscriptionType",
-                "the deal is back, and the notice does not say at which stage: fetch it",
+                "the deal is back, and the notification does not say at which stage: fetch it",
             ));
         }
         (_, "propertyChange") => return property(object, notice, &head, records),
@@ -147,7 +147,7 @@ fn told(object: Object, what: &str, notice: Notice<'_>, head: Head, records: &mu
             erase.name("crm_contact", &head.object_id, records);
             records.add(erase, Says::Erase { person: true });
         }
-        // The deletion of a contact is no erasure; other objects are none of ours.
+        // The deletion of a contact is not an erasure; other objects are not used.
         _ => records.nothing(),
     }
     Ok(())
@@ -157,7 +157,7 @@ fn deal(change: Change, head: &Head, records: &mut Records<'_>) {
     change.write(records.rules.webhook.settings.hubspot.of_deals(), &head.object_id, &head.event_id, head.time_ms, records);
 }
 
-/// States that a contact or a company exists, and what `add` adds.
+/// States that a contact or a company exists, with the fields that `add` adds.
 fn identity(object: Object, head: &Head, records: &mut Records<'_>, add: impl FnOnce(&mut CrmRecord, &mut Records<'_>)) {
     let (says, name) = if object == Object::Contact {
         (Says::Identify, "crm_contact")
@@ -172,7 +172,11 @@ fn identity(object: Object, head: &Head, records: &mut Records<'_>, add: impl Fn
 
 fn property(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<'_>) -> Result<(), Rejection> {
     let Some(name) = notice.property_name.text("propertyName")? else {
-        return Err(Rejection::new(reason::FIELD_MISSING, "propertyName", "the notice does not say which property changed"));
+        return Err(Rejection::new(
+            reason::FIELD_MISSING,
+            "propertyName",
+            "the notification does not say which property changed",
+        ));
     };
     let value = notice.property_value.get("propertyValue")?;
     let value = value.map(|raw| field(raw, "propertyValue")).transpose()?.flatten().unwrap_or_default();
@@ -217,7 +221,8 @@ fn property(object: Object, notice: Notice<'_>, head: &Head, records: &mut Recor
             (Object::Contact, "email") => record.name("email", &value, records),
             (Object::Contact, "phone" | "mobilephone") => record.name("phone", &value, records),
             (Object::Company, "domain") => record.name("domain", &value, records),
-            // One of several: a person has one role in the CRM, and its own in a deal by the label of the association.
+            // The property may have several values; the first counts. It is the person's role in general; the role in a deal comes from the
+            // label of the association.
             (Object::Contact, "hs_buying_role") => record.set_trait("role", value.split(';').next().unwrap_or_default().trim()),
             _ => record.set_trait(name, &value),
         }),
@@ -226,7 +231,7 @@ fn property(object: Object, notice: Notice<'_>, head: &Head, records: &mut Recor
     Ok(())
 }
 
-/// States which company is above another, or that none is.
+/// States the parent of a company, or that there is none.
 fn parent(company: &str, above: Given<Identifier>, event_id: String, head: &Head, records: &mut Records<'_>) {
     if above == Given::Nothing {
         return records.nothing();
@@ -236,7 +241,7 @@ fn parent(company: &str, above: Given<Identifier>, event_id: String, head: &Head
     records.add(record, Says::Account(above));
 }
 
-/// Two objects became one: of contacts or companies a link, and of deals the end of all but one.
+/// Objects were merged: contacts or companies are linked, and of deals all but one end.
 fn merge(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<'_>) -> Result<(), Rejection> {
     let text = |value: Scalar<'_>, name| value.text(name).map(|text| text.map(std::borrow::Cow::into_owned));
     let primary = text(notice.primary_object_id, "primaryObjectId")?;
@@ -247,7 +252,7 @@ fn merge(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<
     }
     let stays = new.or(primary.clone());
     let Some(stays) = stays.filter(|_| !merged.is_empty()) else {
-        return Err(Rejection::new(reason::FIELD_MISSING, "mergedObjectIds", "the notice does not say what was merged"));
+        return Err(Rejection::new(reason::FIELD_MISSING, "mergedObjectIds", "the notification does not say what was merged"));
     };
     let renamed = primary.filter(|primary| *primary != stays);
     merged.extend(renamed.clone());
@@ -274,7 +279,10 @@ fn merge(object: Object, notice: Notice<'_>, head: &Head, records: &mut Records<
                 deal(Change { gone: true, ..Change::default() }, &head, records);
             }
             if renamed.is_some() {
-                return Err(incomplete("newObjectId", "the merged deal has a new id, and the notice not its stage: fetch it"));
+                return Err(incomplete(
+                    "newObjectId",
+                    "the merged deal has a new id, and the notification not its stage: fetch it",
+                ));
             }
         }
         Object::Activity(_) | Object::Other => records.nothing(),

@@ -26,10 +26,10 @@ use crate::receipt::Receipt;
 use crate::rules::Rules;
 use crate::{money, reason};
 
-/// Decodes a body by its provider's mapping; each event stands or falls alone.
+/// Decodes a body by its provider's mapping. Events are independent: each is accepted or refused alone.
 ///
 /// # Errors
-/// When the body is not JSON, or holds more than [`ELEMENTS_MAX`] events.
+/// When the body is not JSON, or has more than [`ELEMENTS_MAX`] events.
 pub(super) fn decode(rules: &Rules, provider: &str, json: &str, receipt: Receipt, out: &mut Decoded) -> Result<(), Rejection> {
     let body = exact(json)?;
     let mut found = Vec::new();
@@ -65,8 +65,8 @@ pub(super) fn decode(rules: &Rules, provider: &str, json: &str, receipt: Receipt
 }
 
 impl Event {
-    /// The native record of an event; `None` where its kind or milestone becomes nothing. A field that cannot be read stands there as
-    /// [`unreadable`]: whether the event can be without it the native record knows.
+    /// The native record of an event; `None` if its kind or milestone maps to nothing. A field that cannot be read becomes [`unreadable`]:
+    /// decoding the native record decides whether the event needs it.
     fn record(&self, event: &Value, body: &Value, ignored: &mut Ignored) -> Result<Option<Value>, Rejection> {
         let (mut record, mut traits, mut dimensions) = (Map::new(), Map::new(), Map::new());
         for field in &self.fields {
@@ -87,7 +87,7 @@ impl Event {
                 None => {}
                 Some(Ok(text)) if field.of == Of::Traits => drop(traits.insert(field.name.clone(), text.into())),
                 Some(Ok(text)) if field.of == Of::Dimensions => drop(dimensions.insert(field.name.clone(), text.into())),
-                // A program's number: numbers of JSON are texts here.
+                // A number written by a program (numbers of JSON are texts here).
                 Some(Ok(text)) if matches!(field.name.as_str(), "value" | "refund") => {
                     drop(record.insert(field.name.clone(), money::exact(&text).into_owned().into()));
                 }
@@ -109,12 +109,12 @@ impl Event {
 }
 
 impl Field {
-    /// Whether there is an event at all where the field is nothing.
+    /// Whether there is no event if this field is empty.
     fn decides(&self) -> bool {
         self.of == Of::Record && matches!(self.name.as_str(), "kind" | "milestone")
     }
 
-    /// What the field is, value by value.
+    /// The texts of the field's values.
     fn texts(&self, event: &Value, body: &Value) -> Vec<Result<String, Rejection>> {
         let found = match &self.from {
             From::Event(path) => nodes(path, event),
@@ -123,7 +123,7 @@ impl Field {
         };
         let mut texts = Vec::new();
         for node in found {
-            // A list is its elements.
+            // A list stands for its elements.
             let several = node.as_array().map(Vec::as_slice).unwrap_or(std::slice::from_ref(node));
             for value in several {
                 texts.extend(self.text(value).transpose());
@@ -169,17 +169,17 @@ impl Field {
     }
 }
 
-/// A value that no field can be.
+/// A value that no field accepts.
 fn unreadable() -> Value {
     Value::Object(Map::new())
 }
 
-/// What a path finds. A query that was compiled cannot fail.
+/// The matches of a path. A compiled query cannot fail.
 fn nodes<'a>(path: &JpQuery, value: &'a Value) -> Vec<&'a Value> {
     js_path_process(path, value).map(|found| found.into_iter().map(|node| node.val()).collect()).unwrap_or_default()
 }
 
-/// A time as native records write it; empty where there is no such time.
+/// A time as native records write it; empty if the time does not exist.
 fn time_text(time_ms: i64) -> String {
     Timestamp::from_millisecond(time_ms).map_or_else(|_| String::new(), |time| time.to_string())
 }

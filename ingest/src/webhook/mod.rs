@@ -29,19 +29,19 @@ use crate::rules::Rules;
 use crate::scalar::{Scalar, json_rejection};
 use crate::{native, reason};
 
-/// A provider whose pushes are read without being described.
+/// A provider that is built in.
 pub struct Provider {
-    /// What envelopes and settings call it.
+    /// Its name in envelopes and settings.
     pub name: &'static str,
     decode: Decode,
-    /// Bodies as it sends them.
+    /// Examples of bodies.
     pub examples: &'static [&'static str],
 }
 
-/// Decodes the body of an envelope; when it is refused as a whole, nothing was added.
+/// Decodes the body of an envelope; if it is refused as a whole, nothing was added.
 type Decode = fn(&Rules, &RawValue, Receipt, &mut Decoded) -> Result<(), Rejection>;
 
-/// Every provider that is built in. A new one is a file and a row; its payloads in `tests/payloads` are its tests and feed the fuzzer.
+/// All built-in providers. A new one is a file and a row here; its payloads in `tests/payloads` are its tests and seeds of the fuzzer.
 pub const PROVIDERS: &[Provider] = &[
     Provider {
         name: "native",

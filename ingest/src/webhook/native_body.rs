@@ -10,7 +10,7 @@ use crate::native;
 use crate::receipt::Receipt;
 use crate::rules::Rules;
 
-/// Decodes them.
+/// Decodes the records in the body.
 ///
 /// # Errors
 /// When the body is neither an object nor an array, or is one record that is refused; nothing was added to `out` then.

@@ -14,7 +14,7 @@ use crate::rules::Rules;
 use crate::scalar::Scalar;
 use crate::touch::TouchFields;
 
-/// What a push says of one person.
+/// The content of a push about one person.
 pub(super) struct Push<'a> {
     pub(super) event_id: String,
     pub(super) time_ms: i64,
@@ -22,12 +22,12 @@ pub(super) struct Push<'a> {
     pub(super) says: Says<'a>,
     /// The person has come back: consent is granted again.
     pub(super) returns: bool,
-    /// What was left out so far.
+    /// The fields left out so far.
     pub(super) ignored: Ignored,
 }
 
 impl Push<'_> {
-    /// Adds the event, and one of consent where the person has come back.
+    /// Adds the event, and one of consent if the person has come back.
     ///
     /// # Errors
     /// When the event is refused; nothing was added then.
@@ -44,7 +44,7 @@ impl Push<'_> {
             ignored,
         };
         let consent = returns.then(|| {
-            // Who was blocked counts once.
+            // Blocked identifiers must be counted only once.
             let mut identifiers = identifiers.clone();
             identifiers.blocked = 0;
             statement(format!("{event_id}:consent"), identifiers, Says::Consent { granted: true }, Ignored::default())
@@ -54,7 +54,7 @@ impl Push<'_> {
     }
 }
 
-/// What the person did: a touch, or left; else the push says only that there is such a person.
+/// A touch, or what leaving means; otherwise the push only shows that the person exists.
 pub(super) fn says(touched: Option<TouchFields<'_>>, left: Option<Leaving>) -> Says<'_> {
     match (touched, left) {
         (Some(fields), _) => Says::Touch(fields),
@@ -72,7 +72,7 @@ pub(super) fn need_somebody(identifiers: &Identifiers, field: &'static str, nobo
     if identifiers.has_people() { Ok(()) } else { Err(Rejection::new(reason::IDENTIFIER_MISSING, field, nobody)) }
 }
 
-/// The id of a push; one that is too long to be one is refused.
+/// The id of a push; refused if it is too long.
 pub(super) fn event_id(text: String) -> Result<String, Rejection> {
     let missing = || Rejection::new(reason::FIELD_MISSING, "", "the push says nothing of who and when");
     native::event_id(Scalar::Text(text.into()), "")?.ok_or_else(missing)

@@ -13,28 +13,28 @@ use crate::rules::Rules;
 use crate::scalar::Scalar;
 use crate::{contacts, reason};
 
-/// Takes the statements of one element of a body.
+/// Collects the statements of one element of a body.
 pub(super) struct Records<'a> {
     pub(super) rules: &'a Rules,
     receipt: Receipt,
     out: &'a mut Decoded,
-    /// The element's place in the body.
+    /// The element's index in the body.
     index: u32,
     place: String,
-    /// What was left out of the element.
+    /// Fields left out of the element.
     left_out: Ignored,
-    /// Whether something of it was used or refused.
+    /// Whether anything of it was used or refused.
     heard: bool,
     nothings: u64,
 }
 
 impl<'a> Records<'a> {
-    /// Of the element at `index`, which messages call `place`.
+    /// For the element at `index`, called `place` in messages.
     pub(super) fn new(rules: &'a Rules, receipt: Receipt, out: &'a mut Decoded, index: u32, place: String) -> Self {
         Self { rules, receipt, out, index, place, left_out: Ignored::default(), heard: false, nothings: 0 }
     }
 
-    /// Ends the element. What was left out costs only itself, unless without it the element says nothing at all: then it is refused.
+    /// Ends the element. If fields were left out and nothing of the element was used, it is refused.
     pub(super) fn end(mut self, result: Result<(), Rejection>) {
         if let Err(rejection) = result {
             self.refuse(rejection);
@@ -49,7 +49,7 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Adds what is said of those whom the record names; what is refused becomes a rejection of this element.
+    /// Adds a statement about the record's identifiers; if it is refused, that becomes a rejection of this element.
     pub(super) fn add(&mut self, record: CrmRecord, says: Says<'_>) {
         let CrmRecord { event_id, time_ms, identifiers, mut traits, contacts, of_record, ignored } = record;
         traits.sort_by(|a, b| a.name.cmp(&b.name));
@@ -69,7 +69,7 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Adds that those whom the record names are one; where one of two is no identifier, that is left out, and nothing is said.
+    /// Adds an explicit link of the record's identifiers; if fewer than two are valid, nothing is added.
     pub(super) fn add_link(&mut self, record: CrmRecord) {
         if record.identifiers.count() < 2 {
             self.out.ignored.merge(record.ignored);
@@ -78,40 +78,40 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Refuses something of this element; the rest of it stands.
+    /// Refuses a part of this element; the rest counts.
     pub(super) fn refuse(&mut self, rejection: Rejection) {
         self.heard = true;
         self.out.rejections.push(placed(rejection, self.index, &self.place));
     }
 
-    /// Leaves something of this element out: it counts without.
+    /// Leaves out a field of this element; the rest counts.
     pub(super) fn leave_out(&mut self, why: Rejection) {
         self.left_out.note(why);
     }
 
-    /// The account of the CRM with this id; nothing where it is no id, and then it is left out.
+    /// The CRM account with this id; `None` if the id is invalid, which is then noted.
     pub(super) fn account(&mut self, field: &'static str, id: &str) -> Option<Identifier> {
         Identifiers::account(&self.rules.identifiers, &Scalar::Text(id.into()), field, &mut self.left_out)
     }
 
-    /// The value; nothing where it cannot be read, and then it is left out.
+    /// The value; `None` if it cannot be read, which is then noted.
     pub(super) fn read<T>(&mut self, found: Result<T, Rejection>) -> Option<T> {
         self.left_out.read(found)
     }
 
-    /// No rule of this setting names a stage: it changes nothing.
+    /// Notes a stage without a rule in this setting: it changes nothing.
     pub(super) fn without_rule(&mut self, setting: &'static str, stage: &str) {
         self.heard = true;
         self.out.stages_without_rule.push(StageWithoutRule { setting, stage: stage.to_owned() });
     }
 
-    /// The element says nothing that matters here.
+    /// Marks the element as understood: it contains nothing that is used.
     pub(super) fn nothing(&mut self) {
         self.nothings += 1;
     }
 }
 
-/// A rejection of the element at `index` of a body, which messages call `place`.
+/// A rejection of the element at `index` of a body, called `place` in messages.
 pub(super) fn placed(mut rejection: Rejection, index: u32, place: &str) -> Rejection {
     rejection.index = index;
     rejection.field = match (place, rejection.field.as_str()) {
@@ -122,7 +122,7 @@ pub(super) fn placed(mut rejection: Rejection, index: u32, place: &str) -> Rejec
     rejection
 }
 
-/// Whom a statement is about, while it is written.
+/// The identifiers, time and origin of a statement that is being built.
 #[derive(Debug)]
 pub(super) struct CrmRecord {
     event_id: String,
@@ -135,7 +135,7 @@ pub(super) struct CrmRecord {
 }
 
 impl CrmRecord {
-    /// A record of nobody; `time_ms` is milliseconds since 1970-01-01 UTC.
+    /// Without identifiers; `time_ms` is milliseconds since 1970-01-01 UTC.
     pub(super) fn new(event_id: impl Into<String>, time_ms: i64) -> Self {
         Self {
             event_id: event_id.into(),
@@ -148,12 +148,12 @@ impl CrmRecord {
         }
     }
 
-    /// As the word of a record of the CRM, which says so at this time, milliseconds since 1970-01-01 UTC: it is taken back with the record.
+    /// Notes the CRM record that states this, and when (milliseconds since 1970-01-01 UTC): it is retracted together with the record.
     pub(super) fn of(self, record: impl Into<String>, at_ms: i64) -> Self {
         Self { of_record: Some(OfRecord { id: record.into(), at_ms }), ..self }
     }
 
-    /// Adds an identifier. One that its kind refuses is left out: people type what they like into a CRM.
+    /// Adds an identifier. An invalid one is left out: CRMs contain free text.
     pub(super) fn name(&mut self, kind: &'static str, text: &str, records: &Records<'_>) {
         let kinds = &records.rules.identifiers;
         let Some(rule) = kinds.find(kind) else { return };
@@ -162,13 +162,13 @@ impl CrmRecord {
         }
     }
 
-    /// Adds a person who has, or no longer has, a role in the object that the record is about.
+    /// Adds a person who got or lost a role in the object that the record is about.
     pub(super) fn contact(&mut self, kind: &'static str, text: &str, role: (&str, bool), records: &Records<'_>) {
         let value = Scalar::Text(text.into());
         self.contacts.extend(contacts::of(&records.rules.identifiers, kind, &value, role, &mut self.ignored));
     }
 
-    /// Sets a trait; one without name or text is none.
+    /// Sets a trait, unless its name or text is blank.
     pub(super) fn set_trait(&mut self, name: &str, text: &str) {
         if !text.is_empty() && (1..=ID_BYTES_MAX).contains(&name.len()) {
             self.traits.push(Trait { name: name.to_owned(), value: text.to_owned() });

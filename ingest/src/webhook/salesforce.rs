@@ -34,11 +34,11 @@ use crate::rules::Rules;
 use crate::touch::TouchFields;
 use crate::traits::RawTraits;
 
-/// Objects that say something of people, accounts, touches or milestones.
+/// Objects that state something about people, accounts, touches or milestones.
 const ENTITIES: [&str; 8] =
     ["Lead", "Contact", "Account", "Opportunity", "CampaignMember", "OpportunityContactRole", "Task", "Event"];
 
-/// Decodes an event, or an array of them of which each stands or falls alone.
+/// Decodes an event, or an array of independent events.
 ///
 /// # Errors
 /// When the body is neither.
@@ -56,7 +56,7 @@ pub(super) fn decode(rules: &Rules, raw: &RawValue, receipt: Receipt, out: &mut 
     Ok(())
 }
 
-/// What an event says of each of its records.
+/// Handles the changes of each record in an event.
 fn changes(event: &ChangeEvent<'_>, merges: &Merges, records: &mut Records<'_>) -> Result<(), Rejection> {
     let ChangeEvent { entity, change, ids, fields, .. } = event;
     if !ENTITIES.contains(&&**entity) {
@@ -99,7 +99,7 @@ fn record(entity: &str, head: &Head<'_>, fields: &RawTraits<'_>, records: &mut R
         "OpportunityContactRole" => return role(head, fields, records),
         "Contact" | "Lead" | "Account" if head.merged_into.is_some() => merged(entity, head, records),
         "Account" => who::gone(head, records),
-        // The deletion of a contact is no erasure.
+        // The deletion of a contact is not an erasure.
         _ => records.nothing(),
     }
     Ok(())
@@ -112,7 +112,7 @@ fn opportunity(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_
         names.extend(owned(name).map(|id| (kind, id)));
     }
     let (stage, amount, currency) = (owned("StageName"), owned("Amount"), owned("CurrencyIsoCode"));
-    // An amount in a currency that cannot be read is not guessed.
+    // An amount whose currency cannot be read is left out, not guessed.
     let unreadable = currency.is_none() && plain(fields, "CurrencyIsoCode").is_err();
     let amount = if unreadable { Given::Nothing } else { head.given("Amount", amount) };
     let close_ms = text(fields, "CloseDate", records).and_then(|date| {
@@ -132,8 +132,8 @@ fn opportunity(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_
     change.write(records.rules.webhook.settings.salesforce.of_opportunities(), head.id, &head.event_id, head.time_ms, records);
 }
 
-/// A closing date is a day: of the day of the event the closing is the event, of an earlier one it is the day's end, so that what
-/// happened on that day came before.
+/// A closing date is only a day. If it is the day of the event, the time is that of the event; if it is an earlier day, its end, so that
+/// touches of that day come before it.
 fn closing(date: &str, time_ms: i64, records: &Records<'_>) -> Result<i64, Rejection> {
     const DAY_MS: i64 = 24 * 3_600_000;
     let begin_ms = records.rules.times.read(date, "CloseDate")?;
@@ -141,7 +141,7 @@ fn closing(date: &str, time_ms: i64, records: &Records<'_>) -> Result<i64, Rejec
     Ok(if begin_ms <= time_ms { end_ms.min(time_ms) } else { i64::MAX })
 }
 
-/// A campaign reached somebody, or somebody answered it.
+/// A campaign reached somebody, or somebody responded to it.
 fn member(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
     let status = text(fields, "Status", records);
     if status.is_none() && !head.created() {
@@ -172,7 +172,7 @@ fn member(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) ->
     Ok(())
 }
 
-/// A contact has a part in an opportunity.
+/// A contact got or lost a role in an opportunity.
 fn role(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
     let record_id = format!("salesforce:role:{}", long_form(head.id, ROLE));
     let (contact, opportunity) = (text(fields, "ContactId", records), text(fields, "OpportunityId", records));
@@ -192,7 +192,7 @@ fn role(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> R
         return Err(incomplete("OpportunityId", detail));
     };
     let role = text(fields, "Role", records);
-    // A change of something else says nothing of the role.
+    // A change of other fields says nothing about the role.
     if role.is_some() || head.created() || head.deleted() || head.clears("Role") {
         let mut contacts = CrmRecord::new(head.event_id.clone(), head.time_ms);
         if !head.deleted() {

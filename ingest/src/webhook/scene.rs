@@ -8,24 +8,24 @@ use crate::ignored::Ignored;
 use crate::normalise::IdentifierRules;
 use crate::scalar::Scalar;
 
-/// Groups of a pattern that fill fields of the touch; every other one names a kind of identifier.
+/// Named groups of a pattern that fill fields of the touch; every other group is a kind of identifier.
 const TOUCH_GROUPS: [&str; 3] = ["campaign", "content", "term"];
 
-/// Patterns of scenes, of which the first that matches reads the scene.
+/// Patterns for scenes; the first that matches counts.
 #[derive(Debug, Default)]
 pub(crate) struct Scenes(Vec<Regex>);
 
-/// What a scene says of a touch.
+/// The fields of a touch in a scene.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Scene<'a> {
-    /// The scene itself where no pattern finds a campaign in it.
+    /// The campaign; if no pattern finds one, the scene itself.
     pub(super) campaign: &'a str,
     pub(super) content: &'a str,
     pub(super) term: &'a str,
 }
 
 impl Scenes {
-    /// Compiles patterns; what is wrong with each, by its position.
+    /// Compiles patterns; returns the error of each with its position.
     pub(crate) fn new(patterns: &[String], rules: &IdentifierRules) -> Result<Self, Vec<(usize, String)>> {
         let (mut compiled, mut problems) = (Vec::new(), Vec::new());
         for (at, pattern) in patterns.iter().enumerate() {
@@ -37,8 +37,7 @@ impl Scenes {
         if problems.is_empty() { Ok(Self(compiled)) } else { Err(problems) }
     }
 
-    /// Reads a scene: adds the identifiers that it names to `out` and returns the rest.
-    /// An identifier that its kind refuses is left out.
+    /// Reads a scene: adds its identifiers to `out` and returns the rest. Invalid identifiers are left out.
     pub(super) fn read<'a>(
         &self,
         scene: &'a str,

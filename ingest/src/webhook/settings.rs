@@ -15,22 +15,22 @@ pub use super::vendor_stages::{HubSpotSettings, SalesforceSettings, Stages};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebhookSettings {
-    /// Regular expressions for the scenes of WeChat's codes and the states of WeCom's; the first that matches counts. A group named
-    /// after a kind of identifier links that identifier; groups `campaign`, `content` and `term` fill the touch.
+    /// Regular expressions for the scenes of WeChat's QR codes and the states of WeCom's; the first that matches counts. A group named like
+    /// a kind of identifier adds that identifier; groups `campaign`, `content` and `term` fill the touch.
     pub scene_patterns: Vec<String>,
-    /// What it means that somebody unsubscribes from an official account.
+    /// The effect of unsubscribing from an official account.
     pub wechat_unsubscribe: Leaving,
-    /// What it means that a customer deletes a member of staff in WeCom.
+    /// The effect of a customer deleting a member of staff in WeCom.
     pub wecom_unfollow: Leaving,
     /// The open platform of each WeChat account, by its original id (`gh_...`): the scope of UnionIDs in its pushes.
     pub wechat_open_platforms: BTreeMap<String, String>,
-    /// The scope of external user ids by corp id (of a suite: `corp/suite`), where it is not that id.
+    /// The scope of external user ids by corp id (of a suite: `corp/suite`), if it is another than that id.
     pub wecom_scopes: BTreeMap<String, String>,
-    /// What the stages of HubSpot mean.
+    /// The meaning of HubSpot's stages.
     pub hubspot: HubSpotSettings,
-    /// What the stages of Salesforce mean.
+    /// The meaning of Salesforce's stages.
     pub salesforce: SalesforceSettings,
-    /// Providers of one's own, each with the events that its bodies hold, by name.
+    /// Mappings of other providers: by provider, then by name of the sort of event.
     pub mappings: BTreeMap<String, BTreeMap<String, EventMapping>>,
 }
 
@@ -50,7 +50,7 @@ impl Default for WebhookSettings {
 }
 
 impl WebhookSettings {
-    /// Writes the kinds of milestones that stages of CRMs are as they are known, and tells of those that are none.
+    /// Replaces the kinds of milestones of CRM stages by their canonical names, and reports unknown ones.
     pub(crate) fn settle_kinds(&mut self, kinds: &Kinds, problems: &mut Problems) {
         let (hubspot, salesforce) = (&mut self.hubspot, &mut self.salesforce);
         let all = [&mut hubspot.contacts, &mut hubspot.deals, &mut salesforce.leads, &mut salesforce.opportunities];
@@ -66,15 +66,15 @@ impl WebhookSettings {
     }
 }
 
-/// What it means that somebody turns away.
+/// The effect of somebody leaving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Leaving {
-    /// Nothing.
+    /// None.
     Ignore,
-    /// Consent is withdrawn, and granted again by who subscribes or is added again.
+    /// Consent is revoked; subscribing or adding again grants it again.
     #[serde(alias = "revoke_until_return")]
     Revoke,
-    /// All that is known under this identifier until then is void.
+    /// An erasure: everything before it under this identifier is void.
     Erase,
 }

@@ -15,35 +15,35 @@ use crate::milestone::{Given, MilestoneFields};
 use crate::native::statement::Says;
 use crate::{money, reason};
 
-/// Kinds that end a deal: of these an object stands at most at one.
+/// Kinds that end a deal: an object is at one of these at most.
 const CLOSING: [&str; 2] = ["closed_won", "closed_lost"];
-/// How far after the event a closing date may lie and still be that of the closing: clocks differ.
+/// How far after the event a closing date may be and still count as the time of closing, milliseconds: clocks differ.
 const CLOSE_SKEW_MS: i64 = 24 * 3_600_000;
 
-/// What an event says of an object.
+/// A change of an object with stages.
 #[derive(Debug, Default)]
 pub(super) struct Change {
-    /// It was created, or came back.
+    /// It was created, or restored.
     pub(super) created: bool,
-    /// The stage that it is at now.
+    /// Its current stage.
     pub(super) stage: Option<String>,
     /// Its amount: decimal text in major units.
     pub(super) amount: Given<String>,
     pub(super) currency: Given<String>,
-    /// When it was or will be closed, milliseconds since 1970-01-01 UTC.
+    /// When it was closed, or is planned to be, milliseconds since 1970-01-01 UTC.
     pub(super) close_ms: Given<i64>,
     /// It was deleted, or merged into another.
     pub(super) gone: bool,
-    /// Whom every version names: the person who is at this stage.
+    /// The person that is at this stage, named by every version.
     pub(super) subject: Option<(&'static str, String)>,
-    /// Identifiers of the people and the account that it is now known to be about.
+    /// Identifiers of the people and the account that it now belongs to.
     pub(super) names: Vec<(&'static str, String)>,
-    /// The account that it is no longer about.
+    /// The account that it no longer belongs to.
     pub(super) former_account: Option<Identifier>,
 }
 
 impl Change {
-    /// Writes the versions; `event_id` is that of the event, and `time_ms` its time.
+    /// Writes the versions of milestones; `event_id` and `time_ms` are those of the event.
     pub(super) fn write(
         mut self,
         ladder: Ladder<'_>,
@@ -62,7 +62,7 @@ impl Change {
         for kind in stages.kinds() {
             let reached = !self.gone && (stage == Some(kind) || (self.created && stages.created == kind));
             let closing = CLOSING.contains(&kind);
-            // Who stands at another stage now has not closed, or not so.
+            // An object that is at another stage now has not closed, or not this way.
             let withdrawn = self.gone || (closing && stage.is_some() && !reached);
             let closed_at = match self.close_ms {
                 Given::Is(close) if !closing || close > time_ms.saturating_add(CLOSE_SKEW_MS) => Given::Nothing,
@@ -97,7 +97,7 @@ impl Change {
         }
     }
 
-    /// What cannot be used is left out, once and not for every version; an amount in a currency that is none is not guessed.
+    /// Leaves out amounts that cannot be used, once and not per version. An amount with an unknown currency is not guessed.
     fn check_money(&mut self, records: &mut Records<'_>) {
         if let Given::Is(amount) = &self.amount
             && let Err(rejection) = money::decimal(amount, "value")
@@ -105,7 +105,7 @@ impl Change {
             records.leave_out(rejection);
             self.amount = Given::Nothing;
         }
-        // What a CRM tells is a program's number.
+        // The CRM writes numbers as a program does.
         if let Given::Is(amount) = &mut self.amount {
             *amount = money::exact(amount).into_owned();
         }
@@ -126,7 +126,7 @@ fn borrowed(given: &Given<String>) -> Given<Cow<'_, str>> {
     }
 }
 
-/// The rejection of an event that says that something changed, and not how.
+/// The rejection of an event that says that something changed, but not to what.
 pub(super) fn incomplete(field: &'static str, detail: impl Into<String>) -> Rejection {
     Rejection::new(reason::RECORD_INCOMPLETE, field, detail)
 }

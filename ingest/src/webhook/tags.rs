@@ -10,16 +10,16 @@ use crate::reason;
 use crate::scalar::{Scalar, json_rejection};
 use crate::traits::RawTraits;
 
-/// What pushes of a provider look like.
+/// The form of a provider's pushes.
 #[derive(Debug)]
 pub(super) struct Form {
     /// The tags that are read; all others are skipped.
     pub(super) tags: &'static [&'static str],
-    /// What a push of this provider has: for who sent something else.
+    /// Description of such a push, for the error message.
     pub(super) expected: &'static str,
 }
 
-/// The tags of a push that are read, each with its text, or why it cannot be read; absent and blank ones are empty.
+/// The tags of a push that are read, each with its text, or why it cannot be read. Absent and blank ones are empty.
 #[derive(Debug)]
 pub(super) struct Tags {
     form: &'static Form,
@@ -27,10 +27,10 @@ pub(super) struct Tags {
 }
 
 impl Tags {
-    /// Reads a push: XML, or a JSON object, which may also stand in a string.
+    /// Reads a push: XML or a JSON object, which may also be inside a string.
     ///
     /// # Errors
-    /// When it is neither, or breaks a limit.
+    /// When it is neither, or exceeds a limit.
     pub(super) fn read(raw: &RawValue, form: &'static Form) -> Result<Self, Rejection> {
         let mut tags = Self { form, texts: vec![None; form.tags.len()] };
         let is_text = raw.get().starts_with('"');
@@ -57,15 +57,15 @@ impl Tags {
         Ok(())
     }
 
-    /// The text of a tag; empty where it is absent, or cannot be read.
+    /// The text of a tag; empty if it is absent or cannot be read.
     pub(super) fn get(&self, tag: &str) -> &str {
         self.found(tag).and_then(|found| found.as_deref().ok()).unwrap_or_default()
     }
 
-    /// The text of a tag that a push must have.
+    /// The text of a required tag.
     ///
     /// # Errors
-    /// [`reason::FIELD_MISSING`], and why it cannot be read.
+    /// [`reason::FIELD_MISSING`], or why it cannot be read.
     pub(super) fn need(&self, tag: &'static str) -> Result<&str, Rejection> {
         match self.found(tag) {
             Some(Ok(text)) if !text.is_empty() => Ok(text),
@@ -74,7 +74,7 @@ impl Tags {
         }
     }
 
-    /// The tags that cannot be read: the push counts without them, where it does not need them.
+    /// The tags that cannot be read: the push counts without them, unless they are required.
     pub(super) fn left_out(&self) -> Ignored {
         let mut ignored = Ignored::default();
         self.texts.iter().flatten().filter_map(|found| found.as_ref().err()).for_each(|why| ignored.note(why.clone()));
@@ -86,7 +86,7 @@ impl Tags {
         self.texts.get(at)?.as_ref()
     }
 
-    /// Whether a tag is there, even if it is blank.
+    /// Whether a tag is present, even if it is blank.
     pub(super) fn has(&self, tag: &str) -> bool {
         self.form.tags.iter().zip(&self.texts).any(|(wanted, text)| *wanted == tag && text.is_some())
     }
@@ -108,7 +108,7 @@ impl Tags {
 pub(super) fn seconds(text: &str, field: &'static str) -> Result<i64, Rejection> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let seconds: Option<i64> = if digits { text.parse().ok() } else { None };
-    // Past the year 9999 it is no number of seconds.
+    // After the year 9999 it cannot be a number of seconds.
     seconds
         .filter(|seconds| *seconds <= 253_402_300_799)
         .and_then(|seconds| seconds.checked_mul(1000))

@@ -4,19 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-/// Which milestones the stages of an object are.
+/// The milestones of an object's stages.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Stages {
-    /// The kind of milestone that its creation is; empty for none.
+    /// The kind of milestone that its creation reaches; empty for none.
     pub created: String,
-    /// The kind of milestone that each stage is, by the vendor's id of the stage; empty for none. A stage that does not stand here
-    /// changes nothing.
+    /// By the vendor's id of a stage, the kind of milestone that it reaches; empty for none. A stage that is not listed changes nothing.
     pub stages: BTreeMap<String, String>,
 }
 
 impl Stages {
-    /// Stages by the vendor's ids.
+    /// By the vendor's ids.
     pub(super) fn of<const N: usize>(created: &str, stages: [(&str, &str); N]) -> Self {
         let stages = stages.map(|(stage, kind)| (stage.to_owned(), kind.to_owned()));
         Self { created: created.to_owned(), stages: stages.into() }
@@ -29,7 +28,7 @@ impl Stages {
     }
 }
 
-/// The stages of an object of a CRM, with the setting that names them.
+/// The stages of a CRM object, with their setting.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ladder<'a> {
     /// Below `ingest.webhook`.
@@ -60,7 +59,7 @@ impl SalesforceSettings {
     }
 }
 
-/// What HubSpot's stages mean.
+/// The meaning of HubSpot's stages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HubSpotSettings {
@@ -68,7 +67,7 @@ pub struct HubSpotSettings {
     pub contacts: Stages,
     /// Stages of deals.
     pub deals: Stages,
-    /// The role that each label of an association of a contact with a deal means, by the label's type id.
+    /// By type id of a label on the association of a contact with a deal, the role it stands for.
     pub association_labels: BTreeMap<String, String>,
 }
 
@@ -105,7 +104,7 @@ impl Default for HubSpotSettings {
     }
 }
 
-/// What Salesforce's stages mean.
+/// The meaning of Salesforce's stages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SalesforceSettings {

@@ -35,8 +35,8 @@ const FORM: Form = Form {
     expected: "a push of an official account or mini-program, XML or JSON with ToUserName, FromUserName, CreateTime and MsgType",
 };
 
-/// Events whose sender is WeChat itself and no person: mass messages that were sent, verification and review of the account, and what
-/// it did wrong. Their `FromUserName` names a system account.
+/// Events sent by WeChat itself, not by a person: results of mass messages, verification and review of the account, warnings. Their
+/// `FromUserName` is a system account.
 const OF_WECHAT: [&str; 16] = [
     "MASSSENDJOBFINISH",
     "PUBLISHJOBFINISH",
@@ -56,22 +56,22 @@ const OF_WECHAT: [&str; 16] = [
     "wxa_media_check",
 ];
 
-/// Prefix of `EventKey` when somebody who did not follow the account scanned its code.
+/// Prefix of `EventKey` when somebody who did not follow the account scanned its QR code.
 const SCENE_PREFIX: &str = "qrscene_";
 
-/// What a push means.
+/// The meaning of a push.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// A touch of this medium that `EventKey` (or a session's `SessionFrom`) tells the scene of.
+    /// A touch with this medium; the scene is in `EventKey` (or in a session's `SessionFrom`).
     Scanned(&'static str),
-    /// A touch of this medium: something was chosen from the menu.
+    /// A touch with this medium: a menu item was chosen.
     Menu(&'static str),
     Unsubscribed,
-    /// Any other message: it says only that this OpenID exists.
+    /// Any other message: it only shows that this OpenID exists.
     Contact,
 }
 
-/// Decodes one push. WeChat sends a push up to three times more where it gets no answer: all of them have one event id.
+/// Decodes one push. WeChat sends a push up to three times more if it gets no answer: all copies have one event id.
 ///
 /// # Errors
 /// When it is refused; nothing was added to `out` then.
@@ -110,7 +110,7 @@ pub(super) fn decode(rules: &Rules, raw: &RawValue, receipt: Receipt, out: &mut 
     Ok(())
 }
 
-/// What a third-party platform is told of its tickets and authorisations, how a container is tried out, and what WeChat itself says.
+/// Pushes without a person: tickets and authorisations of a third-party platform, tests of a container, and WeChat's own events.
 fn names_nobody(push: &Tags) -> bool {
     !push.get("InfoType").is_empty()
         || (!push.get("action").is_empty() && push.get("MsgType").is_empty())
@@ -134,7 +134,7 @@ fn kind(push: &Tags) -> Kind {
     }
 }
 
-/// A code was scanned, or a session was entered from a place that the mini-program names.
+/// A QR code was scanned, or a session was started from a place that the mini-program names.
 fn scanned<'a>(
     rules: &Rules,
     push: &'a Tags,
@@ -159,7 +159,7 @@ fn scanned<'a>(
     }
 }
 
-/// `EventKey` is the address that a menu opens, the page of a mini-program, or the key that the operator gave the menu's item.
+/// `EventKey` is the URL that a menu item opens, the page of a mini-program, or the key of the item.
 fn chosen<'a>(push: &'a Tags, medium: &'static str) -> TouchFields<'a> {
     let (url, content) = if medium == "menu_view" { (push.get("EventKey"), "") } else { ("", push.get("EventKey")) };
     TouchFields {
@@ -172,8 +172,8 @@ fn chosen<'a>(push: &'a Tags, medium: &'static str) -> TouchFields<'a> {
     }
 }
 
-/// The OpenID inside its app, and the UnionID where the push has one and the account's open platform is configured; and how many
-/// were dropped for want of that.
+/// The OpenID in the scope of its app, and the UnionID if the push has one and the account's open platform is configured; and how many were
+/// dropped because it is not.
 fn identifiers(rules: &Rules, push: &Tags, ignored: &mut Ignored) -> Result<(Identifiers, u64), Rejection> {
     let kinds = &rules.identifiers;
     let (mut out, mut undeclared) = (Identifiers::default(), 0);

@@ -42,9 +42,9 @@ const FORM: Form = Form {
 /// When it is refused; nothing was added to `out` then.
 pub(super) fn decode(rules: &Rules, raw: &RawValue, receipt: Receipt, out: &mut Decoded) -> Result<(), Rejection> {
     let push = Tags::read(raw, &FORM)?;
-    // A suite names the corporation, the time and the event in tags of its own.
+    // A suite sends the corporation, the time and the event in other tags.
     let of_suite = push.has("InfoType");
-    // A message that staff send to an app is no event.
+    // A message from staff to an app is not an event.
     let of_staff = !matches!(push.get("MsgType"), "" | "event");
     if push.has("Encrypt") && !of_suite && !of_staff && push.get("Event").is_empty() {
         let detail = "the event is encrypted; decrypt it where the request enters";
@@ -54,7 +54,7 @@ pub(super) fn decode(rules: &Rules, raw: &RawValue, receipt: Receipt, out: &mut 
         if of_suite { ["AuthCorpId", "TimeStamp", "InfoType"] } else { ["ToUserName", "CreateTime", "Event"] };
     let external = push.get("ExternalUserID");
     if of_staff || push.need(event)? != "change_external_contact" || external.is_empty() {
-        // Groups, tags, members, messages of staff; a suite's tickets and authorisations: nobody outside is named.
+        // Groups, tags, members, messages of staff, tickets and authorisations of a suite: they name no customer.
         out.without_event += 1;
         return Ok(());
     }
@@ -73,7 +73,7 @@ pub(super) fn decode(rules: &Rules, raw: &RawValue, receipt: Receipt, out: &mut 
     Push { event_id, time_ms, identifiers, says: says(touched, left), returns, ignored }.add(rules, receipt, out)
 }
 
-/// An external user id is unique inside the corporation; a suite has ids of its own.
+/// An external user id is unique within the corporation; a suite has ids of its own.
 fn identifiers(rules: &Rules, corp: &str, suite: &str, external: &str) -> Result<Identifiers, Rejection> {
     let kinds = &rules.identifiers;
     let own = if suite.is_empty() { corp.to_owned() } else { format!("{corp}/{suite}") };
@@ -85,8 +85,8 @@ fn identifiers(rules: &Rules, corp: &str, suite: &str, external: &str) -> Result
     Ok(out)
 }
 
-/// Somebody was added. Both events of one addition (`add_half_`: before the member of staff has accepted) give the same touch but for
-/// its type, so that the session makes one of them.
+/// A customer was added. One addition sends two events (`add_half_` before the member of staff has accepted). Their touches differ only in
+/// type, so the session gap makes one visit of them.
 fn touch<'a>(rules: &Rules, push: &'a Tags, identifiers: &mut Identifiers, ignored: &mut Ignored) -> TouchFields<'a> {
     let scene = rules.webhook.scenes.read(push.get("State"), "State", &rules.identifiers, identifiers, ignored);
     TouchFields {

@@ -7,10 +7,10 @@ use tributary_runtime::stage::Rejection;
 use crate::limits::{XML_BYTES_MAX, XML_DEPTH_MAX, too_large};
 use crate::reason;
 
-/// Tells `found` each tag below the root with its text.
+/// Calls `found` with each tag below the root and its text.
 ///
 /// # Errors
-/// [`reason::RECORD_TOO_LARGE`], [`reason::XML_MALFORMED`], [`reason::XML_DOCTYPE`], and what `found` refuses.
+/// [`reason::RECORD_TOO_LARGE`], [`reason::XML_MALFORMED`], [`reason::XML_DOCTYPE`], and errors of `found`.
 pub(super) fn read(xml: &str, mut found: impl FnMut(&str, &str) -> Result<(), Rejection>) -> Result<(), Rejection> {
     if xml.len() > XML_BYTES_MAX {
         return Err(too_large("the XML text", xml.len(), XML_BYTES_MAX));
@@ -45,7 +45,7 @@ pub(super) fn read(xml: &str, mut found: impl FnMut(&str, &str) -> Result<(), Re
     }
 }
 
-/// The character of a reference such as `&amp;`; what only a DOCTYPE could define is refused.
+/// The character of a reference such as `&amp;`; references that only a DOCTYPE could define are refused.
 fn character(entity: &BytesRef<'_>) -> Result<char, Rejection> {
     if let Some(character) = entity.resolve_char_ref().map_err(|_| malformed("a character reference is not a character"))? {
         return Ok(character);

@@ -11,7 +11,7 @@ use crate::sets::{Sets, nano_positive, rate};
 
 /// The most channels of a rule.
 const CHANNELS_MAX: usize = 4;
-/// A rule has at least this part of all journeys with it and converting: one in a thousand.
+/// Minimum support of a rule: one in this many journeys has its channels and converts.
 const SUPPORT_PER: u128 = 1_000;
 
 type Counts = BTreeMap<Vec<ChannelId>, Outcomes>;
@@ -52,7 +52,7 @@ fn count(counts: &mut Counts, chosen: &[ChannelId], outcomes: Outcomes) {
     }
 }
 
-/// Every choice of `length` channels of a set whose first `length - 1` are one of `shorter`: others have too little support.
+/// Every set of `length` channels whose first `length - 1` are one of `shorter`: all others have too little support.
 fn extend(
     set: &[ChannelId],
     length: usize,
@@ -86,7 +86,7 @@ fn rule(channels: &[ChannelId], outcomes: Outcomes, total: Outcomes) -> Rule {
     }
 }
 
-/// Journeys that have all these channels convert so often, and so much more often than all.
+/// Journeys with all these channels convert at this rate (confidence), and this many times as often as all (lift).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Rule {
@@ -97,10 +97,10 @@ pub struct Rule {
     pub lift_nano: u64,
 }
 
-/// 1, 2, 3 and 4 divide it: the parts of a rule's channels are whole.
+/// 1, 2, 3 and 4 divide it: so each channel of a rule gets a whole number.
 const RULE_PARTS: u128 = 12;
 
-/// The rules by the first channel of each.
+/// The rules, by their first channel.
 #[derive(Debug)]
 pub(crate) struct Rules(Vec<Vec<Rule>>);
 
@@ -135,13 +135,13 @@ impl Learnt for Rules {
     }
 }
 
-/// The rules all of whose channels a journey has.
+/// The rules whose channels a journey has.
 fn matching<'a>(by_first: &'a [Vec<Rule>], set: &'a [ChannelId]) -> impl Iterator<Item = &'a Rule> {
     let beginning = set.iter().filter_map(|first| by_first.get(usize::from(*first))).flatten();
     beginning.filter(|rule| rule.channels.iter().all(|channel| set.binary_search(channel).is_ok()))
 }
 
-/// What a rule gives each of its channels: confidence times lift, in equal parts.
+/// The weight a rule gives: confidence times lift, divided equally among its channels.
 fn strength(rule: &Rule) -> u128 {
     let product = u128::from(rule.confidence_nano).saturating_mul(u128::from(rule.lift_nano));
     product.saturating_mul(RULE_PARTS / (rule.channels.len() as u128).max(1))

@@ -13,16 +13,16 @@ use crate::paths::ChannelId;
 use crate::random::Random;
 use crate::sets::{Sets, nano, nano_positive};
 
-/// Weight of half the squared coefficients, where every drawn journey weighs 1.
+/// Factor of half the squared coefficients, if every drawn journey has weight 1.
 const PENALTY: f64 = 1.0;
-/// Coefficients that a round changes by no more than this are found.
+/// A fit has converged when no coefficient changes by more than this.
 const CLOSE: f64 = 1e-11;
-/// Rounds of a bag. From zero, the penalised likelihood takes ten.
+/// Most iterations per bag. From zero, the penalised likelihood takes about ten.
 const ROUNDS_MAX: usize = 50;
-/// Keeps the random numbers of bags from others.
+/// Purpose of the random numbers of bags: see [`Random::new`].
 const BAGS: u32 = 1;
 
-/// Fits so many bags.
+/// Fits this many bags.
 pub fn fit(sets: &Sets<'_>, channels: usize, bags: u32, seed: u64, threads: usize, tick: &(dyn Fn(u64) + Sync)) -> Parameters {
     let found = parallel::map(threads, bags as usize, |bag| {
         let coefficients = fit_bag(sets, channels, Random::new(seed, BAGS, u32::try_from(bag).unwrap_or(u32::MAX)));
@@ -45,7 +45,7 @@ fn summary(found: &[f64]) -> Coefficient {
     Coefficient { mean_nano: nano(mean), deviation_nano: nano_positive(libm::sqrt(variance)) }
 }
 
-/// A row: which columns it has, how often, and how often converting.
+/// A row of the regression: its columns, how many journeys, and how many of them convert.
 struct Row {
     columns: Vec<usize>,
     all: f64,
@@ -69,7 +69,7 @@ fn fit_bag(sets: &Sets<'_>, channels: usize, mut random: Random) -> Vec<(usize, 
     let total = sets.total();
     let each = total.converting.min(total.null) as f64;
     let (of_converting, of_null) = (each / total.converting.max(1) as f64, each / total.null.max(1) as f64);
-    // Sets that differ in channels which are not looked at are one row.
+    // Sets that differ only in channels that this bag leaves out become one row.
     let mut rows: Vec<Row> = Vec::new();
     let mut places: FixedMap<Vec<usize>, usize> = FixedMap::default();
     let mut columns = Vec::new();
@@ -104,7 +104,7 @@ fn logistic(rows: &[Row], columns: usize) -> Vec<f64> {
         let (next, next_worth) = loop {
             let next: Vec<f64> = found.iter().zip(&step).map(|(at, step)| at + part * step).collect();
             let next_worth = likelihood(rows, &next);
-            // A step too far is halved; near the best, rounding alone makes it look worse.
+            // A step that makes the fit worse is halved. Near the optimum rounding alone can make it look worse.
             if next_worth >= worth || part < 1e-6 {
                 break (next, next_worth);
             }
@@ -135,7 +135,7 @@ fn likelihood(rows: &[Row], coefficients: &[f64]) -> f64 {
     fit.sum::<f64>() - PENALTY / 2.0 * squares
 }
 
-/// Newton's step from these coefficients.
+/// A Newton step from these coefficients.
 fn newton(rows: &[Row], coefficients: &[f64]) -> Vec<f64> {
     let columns = coefficients.len();
     let mut slope = vec![0.0; columns];
@@ -163,7 +163,8 @@ fn add(to: &mut [f64], at: usize, what: f64) {
     }
 }
 
-/// Solves a symmetric positive system by Gaussian elimination, which needs no pivots there. A row without weight has the solution 0.
+/// Solves a symmetric positive definite system by Gaussian elimination, which needs no pivoting there. A row without weight has the
+/// solution 0.
 fn solve(mut matrix: Vec<f64>, mut right: Vec<f64>) -> Vec<f64> {
     let n = right.len();
     for at in 0..n {
@@ -191,7 +192,7 @@ fn solve(mut matrix: Vec<f64>, mut right: Vec<f64>) -> Vec<f64> {
     right
 }
 
-/// A coefficient: its mean over the bags, and how much they differ.
+/// A coefficient: its mean over the bags, and its spread.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Coefficient {

@@ -13,26 +13,26 @@ use crate::parallel;
 use crate::paths::{ChannelId, Counted, Outcomes};
 use crate::sets::nano_positive;
 
-/// What a solution may miss: the probability that a journey has not ended yet by what was added up.
+/// Accuracy of a solution: the probability that a journey has not ended after the steps added up so far.
 const MISSING_MAX: f64 = 1e-13;
-/// Rounds after which a chain counts as one that does not end.
+/// Iterations after which a chain counts as endless.
 const ROUNDS_MAX: u32 = 200_000;
 /// The highest order.
 pub const ORDER_MAX: u8 = 3;
-/// Bits of a channel in a state.
+/// Bits per channel in an encoded state.
 const BITS: u32 = 16;
-/// In place of a channel that is stepped to.
+/// Stands for conversion where a step's channel would be.
 const CONVERSION: u64 = 0xffff;
 const NULL: u64 = 0xfffe;
 
-/// The chain almost never ends: its removal effects cannot be computed to a billionth.
+/// The chain almost never ends, so its removal effects cannot be computed to a billionth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the Markov chain of order {order} hardly ends: {ROUNDS_MAX} rounds are not enough; shorten the paths")]
 pub struct Endless {
     order: u8,
 }
 
-/// Fits the chain; `threads` share the counting and the channels. `tick` is called for each channel that is done.
+/// Fits the chain; `threads` share the counting and the channels. `tick` is called with the channels that are done.
 pub fn fit(
     counted: &Counted,
     outcomes: &[Outcomes],
@@ -82,24 +82,24 @@ fn edges(counted: &Counted, outcomes: &[Outcomes], order: u8, threads: usize) ->
     all
 }
 
-/// The states, by number; the empty one, in which journeys begin, is the first.
+/// The states by number. The first is the empty state, in which journeys begin.
 struct Chain {
     states: Vec<State>,
-    /// Steps to other states with their probabilities; those of one state together.
+    /// Steps to other states with their probabilities, grouped by state.
     steps: Vec<(u32, f64)>,
 }
 
 struct State {
     key: u64,
     steps: Range<usize>,
-    /// The probability to go on to another state or an end.
+    /// The probability to step to another state or an end.
     leave: f64,
     conversion: f64,
-    /// The probability of any end.
+    /// The probability to step to either end.
     end: f64,
 }
 
-/// What is known of a state from below: the probabilities to convert, and to end at all.
+/// Lower bounds for a state: the probabilities to convert, and to end at all.
 #[derive(Clone, Copy)]
 struct Known {
     converts: f64,
@@ -134,7 +134,7 @@ impl Chain {
         chain
     }
 
-    /// The probability that a journey converts where one channel is not there; none where the chain does not end.
+    /// The probability that a journey converts if one channel is removed; `None` if the chain does not end.
     fn conversion(&self, removed: Option<ChannelId>) -> Option<f64> {
         let is_removed = |state: &State| removed.is_some_and(|channel| contains(state.key, channel));
         let begin = |state: &State| Known { converts: 0.0, ends: if is_removed(state) { 1.0 } else { 0.0 } };
@@ -161,7 +161,7 @@ impl Chain {
     }
 }
 
-/// The bits of a state.
+/// Mask of the bits of a state.
 fn kept(order: u8) -> u64 {
     (1 << (BITS * u32::from(order.clamp(1, ORDER_MAX)))) - 1
 }
@@ -192,7 +192,7 @@ mod tests {
     use crate::paths::Paths;
     use crate::random::Random;
 
-    /// The same by elimination on a dense matrix, with states as lists.
+    /// The same by elimination on a dense matrix, with states as lists: a check.
     fn eliminated(counted: &Counted, order: usize, removed: Option<ChannelId>) -> f64 {
         let mut states: Vec<Vec<ChannelId>> = Vec::new();
         let mut steps: Vec<(usize, Option<usize>, f64, bool)> = Vec::new();

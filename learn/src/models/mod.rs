@@ -22,10 +22,10 @@ pub(crate) use shapley::SumGame;
 pub use shapley_rate::SetRate;
 pub use spm::PairRate;
 
-/// A common multiple has at most so many bits.
+/// A common multiple is used only up to this many bits.
 const COMMON_BITS: u32 = 40;
 
-/// A model that learns.
+/// A kind of model that learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelKind {
     /// Removal effects in a Markov chain.
@@ -33,19 +33,19 @@ pub enum ModelKind {
         /// How many touches a state remembers, 1 to 3.
         order: u8,
     },
-    /// The sum game: in equal parts to the channels of a journey. Has no parameters.
+    /// Shapley values of the sum game: equal parts for the channels of a journey. Has no parameters.
     Shapley,
-    /// The game of conversion rates.
+    /// Shapley values of the game of conversion rates.
     ShapleyRate,
-    /// Rates of journeys with one channel and with two.
+    /// Conversion rates of single channels and of pairs.
     Spm,
     /// Bagged logistic regression.
     Blr,
-    /// Rules of channels that convert.
+    /// Association rules: sets of channels that often convert.
     Apriori,
 }
 
-/// What the model has learnt; channels by their position.
+/// The parameters of a model; channels by position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "model", rename_all = "snake_case")]
 #[allow(missing_docs)]
@@ -58,43 +58,43 @@ pub enum Parameters {
     Apriori { rules: Vec<Rule> },
 }
 
-/// What channels are called.
+/// Gives a channel's label.
 type Names<'a> = dyn Fn(ChannelId) -> &'a str + 'a;
 
-/// What a model has learnt, ready to weigh journeys.
+/// The parameters of a model, prepared for weighing journeys.
 pub(crate) trait Learnt: Debug + Send + Sync {
-    /// Whether it weighs channels, too, that it has never seen.
+    /// Whether it also weighs channels that it was not fitted to.
     fn knows_all(&self) -> bool {
         false
     }
 
-    /// The weights of the distinct channels of a journey, sorted; all 0 where it gives none of them anything.
+    /// The weights of the distinct channels of a journey, sorted; all 0 if it gives weight to none of them.
     fn weights(&self, set: &[ChannelId]) -> Vec<u128>;
 
     /// Why a channel of the journey has its weight, in words.
     fn why(&self, set: &[ChannelId], of: ChannelId, name: &Names<'_>) -> String;
 }
 
-/// What a model is fitted to: journeys, as they were or drawn anew.
+/// What a model is fitted to: the journeys themselves, or a resample of them.
 pub(crate) struct Sample<'a> {
     pub counted: &'a Counted,
     pub outcomes: &'a [Outcomes],
     pub sets: &'a Sets<'a>,
-    /// How many bags models draw that do.
+    /// The number of bags, for models that use bags.
     pub bags: u32,
     pub seed: u64,
     pub threads: usize,
-    /// Hears of every step that is done.
+    /// Called with the steps that are done.
     pub tick: &'a (dyn Fn(u64) + Sync),
 }
 
 impl ModelKind {
-    /// All of them, Markov by this order.
+    /// All kinds, Markov with this order.
     pub fn all(order: u8) -> [Self; 6] {
         [Self::Markov { order }, Self::Shapley, Self::ShapleyRate, Self::Spm, Self::Blr, Self::Apriori]
     }
 
-    /// The types in settings of those that need a parameter set.
+    /// The types (as in the settings) of those that need a parameter set.
     pub const FITTED: [&str; 5] = ["markov", "shapley_rate", "spm", "blr", "apriori"];
 
     /// The type of the model in settings.
@@ -109,7 +109,7 @@ impl ModelKind {
         }
     }
 
-    /// Steps of which a fit tells, with so many channels and bags.
+    /// The number of steps that a fit reports, for this many channels and bags.
     pub(crate) fn steps(self, channels: usize, bags: u32) -> u64 {
         match self {
             Self::Markov { .. } => channels as u64,
@@ -118,7 +118,7 @@ impl ModelKind {
         }
     }
 
-    /// Learns from a sample.
+    /// Fits it to a sample.
     pub(crate) fn fit(self, to: &Sample<'_>) -> Result<Parameters, Endless> {
         let channels = to.counted.labels.len();
         Ok(match self {
@@ -145,7 +145,7 @@ impl Parameters {
         }
     }
 
-    /// Whether they can be those of so many channels.
+    /// Whether they are consistent with this number of channels.
     pub(crate) fn fit_to(&self, count: usize) -> bool {
         let known = |channels: &[ChannelId]| {
             channels.is_sorted_by(|a, b| a < b) && channels.iter().all(|channel| usize::from(*channel) < count)
@@ -173,7 +173,7 @@ impl Parameters {
         }
     }
 
-    /// Prepares for weighing; `journeys` has the number of journeys with each channel.
+    /// Prepares them for weighing. `journeys` is the number of journeys with each channel.
     pub(crate) fn learnt(&self, journeys: Vec<u64>) -> Box<dyn Learnt> {
         match self {
             Self::Markov { removal_nano, .. } => Box::new(markov::Effects(removal_nano.clone())),
@@ -195,7 +195,7 @@ fn part(nano: u64) -> String {
     format!("{:.6}", nano as f64 / 1e9)
 }
 
-/// The least common multiple, unless it is large.
+/// The least common multiple; `None` if it is too large.
 pub(crate) fn common_multiple(mut numbers: impl Iterator<Item = u64>) -> Option<u64> {
     numbers.try_fold(1u64, |multiple, number| {
         let (mut a, mut b) = (multiple, number.max(1));

@@ -3,7 +3,7 @@
 use super::{Learnt, Names};
 use crate::paths::ChannelId;
 
-/// In equal parts to the channels of a journey.
+/// Equal parts for the channels of a journey.
 #[derive(Debug)]
 pub(crate) struct SumGame;
 

@@ -13,11 +13,11 @@ pub fn fit(sets: &Sets<'_>) -> Parameters {
         journeys: outcomes.journeys(),
         rate_nano: nano_positive(rate(*outcomes)),
     });
-    // A set that never converted is worth 0, like one that was never seen.
+    // A set that never converted has the value 0, as one that was never seen.
     Parameters::ShapleyRate { sets: sets.filter(|set| set.rate_nano > 0).collect() }
 }
 
-/// How many journeys with exactly these channels convert.
+/// How many of the journeys with exactly these channels convert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct SetRate {
@@ -26,7 +26,7 @@ pub struct SetRate {
     pub rate_nano: u64,
 }
 
-/// Of more channels than this the game of conversion rates is played by the most frequent ones.
+/// With more channels than this, only the most frequent ones are players of the game.
 const PLAYERS_MAX: usize = 12;
 
 /// The game of conversion rates.
@@ -58,9 +58,9 @@ impl Learnt for RateGame {
     }
 }
 
-/// The Shapley values of the game in which the channels of a journey are worth how many journeys with exactly these converted, times the
-/// factorial of the number of players; what is negative counts as 0. Of more than [`PLAYERS_MAX`] channels the most frequent play, and
-/// each other one has as much as these on average.
+/// The Shapley values of a game whose value of a set of channels is the conversion rate of journeys with exactly these, times the factorial
+/// of the number of players. Negative values count as 0. With more than [`PLAYERS_MAX`] channels only the most frequent are players; each
+/// other one gets the average of these.
 fn rate_game(set: &[ChannelId], rates: &FixedMap<Box<[ChannelId]>, u64>, journeys: &[u64]) -> Vec<u128> {
     let mut players = set.to_vec();
     if players.len() > PLAYERS_MAX {
@@ -86,7 +86,7 @@ fn rate_game(set: &[ChannelId], rates: &FixedMap<Box<[ChannelId]>, u64>, journey
     }
     let values: Vec<u128> = values.into_iter().map(|value| value.try_into().unwrap_or(0)).collect();
     let total: u128 = values.iter().sum();
-    // Over the number of players, so that the average is whole.
+    // All are multiplied by the number of players, so that the average is whole.
     let of = |channel: &ChannelId| players.binary_search(channel).ok().and_then(|at| values.get(at));
     set.iter().map(|channel| of(channel).map_or(total, |value| value * count as u128)).collect()
 }

@@ -28,7 +28,7 @@ pub fn fit(sets: &Sets<'_>, channels: usize) -> Parameters {
     Parameters::Spm { single_nano, pairs: pairs.collect() }
 }
 
-/// How many journeys with both channels convert.
+/// How many of the journeys with both channels convert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct PairRate {
@@ -64,7 +64,7 @@ impl Learnt for Rates {
     }
 }
 
-/// What rates of pairs add to those of their channels, for every pair of a channel that was seen.
+/// By how much the rate of a pair exceeds those of its channels, for every pair of a channel that was seen.
 fn pair_terms<'a>(
     channel: ChannelId,
     set: &'a [ChannelId],
@@ -79,7 +79,7 @@ fn pair_terms<'a>(
     })
 }
 
-/// Each channel's rate, and half of what its pairs add to it on average, over one denominator.
+/// Each channel's rate, plus half of the average excess of its pairs, over a common denominator.
 fn spm(set: &[ChannelId], single: &[u64], pairs: &FixedMap<(ChannelId, ChannelId), u64>) -> Vec<u128> {
     let sums = set.iter().map(|channel| {
         let seen_and_sum = |(seen, sum), (_, term)| (seen + 1, sum + term);

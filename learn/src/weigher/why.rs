@@ -4,7 +4,7 @@ use super::Weigher;
 use crate::paths::ChannelId;
 
 impl Weigher {
-    /// Why the touch at this position has its weight; empty for one that has none. `touches` are given by their labels.
+    /// Why the touch at this position has its weight; empty if it has none. `touches` are given by their labels.
     pub fn why(&self, touches: &[impl AsRef<str>], at: usize) -> String {
         let Some(label) = touches.get(at).map(AsRef::as_ref) else { return String::new() };
         let mut labels: Vec<&str> = touches.iter().map(AsRef::as_ref).collect();

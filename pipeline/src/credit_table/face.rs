@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tributary_proto::CreditUpdate;
 
-/// A text that was met.
+/// Number of a text.
 pub type TextId = u32;
 
-/// The texts that were met.
+/// Texts by number, each stored once.
 #[derive(Default)]
 pub struct Texts {
     ids: HashMap<Arc<str>, TextId>,
@@ -32,10 +32,10 @@ impl Texts {
     }
 }
 
-/// Dimensions that were met.
+/// Number of a map of dimensions.
 pub type MapId = u32;
 
-/// The dimensions that were met; the first are none at all.
+/// Maps of dimensions by number; number 0 is the empty one.
 pub struct Maps {
     ids: HashMap<Arc<BTreeMap<String, String>>, MapId>,
     maps: Vec<Arc<BTreeMap<String, String>>>,
@@ -67,7 +67,7 @@ impl Maps {
     }
 }
 
-/// What rows show beside their key and their share: the milestone's place and the touch's. The rows of all models of a touch share one.
+/// The columns of a row other than its key and its share. The rows of all models of a touch have the same face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Face {
     pub milestone_kind: TextId,
@@ -109,10 +109,10 @@ impl Face {
     }
 }
 
-/// A face that was met.
+/// Number of a face.
 pub type FaceId = u32;
 
-/// The faces that were met.
+/// Faces by number, each stored once.
 #[derive(Default)]
 pub struct Faces {
     ids: HashMap<Face, FaceId>,

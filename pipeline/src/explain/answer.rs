@@ -15,16 +15,16 @@ pub struct Explanation {
     pub milestone: MilestoneAnswer,
     /// Every touch of the unit (the account, or the profile while it has none), in order.
     pub touches: Vec<TouchRow>,
-    /// The stages reached by then, which models look at.
+    /// The stages that models use, as far as they were reached by then.
     pub stages: Vec<StageReached>,
     /// Every row of credit as last emitted, by model, then touch.
     pub credit: Vec<Credit>,
-    /// The profiles (and accounts) whose identifiers brought the touches, and the anchor's.
+    /// The profiles (and accounts) of the identifiers that brought the touches, and of the anchor.
     pub owners: Vec<Owner>,
-    /// Whether what was emitted is what follows from the state at hand: else messages are on their way, or the settings differ from
-    /// those under which it was emitted.
+    /// Whether the emitted rows are those that follow from the current state. If not, messages are still on their way, or the rows were
+    /// emitted under other settings.
     pub current: bool,
-    /// How fresh it is; `null` over files.
+    /// How current the answer is; `null` over files.
     pub freshness: Option<Freshness>,
 }
 
@@ -35,29 +35,29 @@ pub struct MilestoneAnswer {
     pub milestone_id: String,
     /// The stage reached.
     pub kind: String,
-    /// When.
+    /// When it was reached.
     pub time_ms: i64,
     /// Its value.
     pub value_minor: i64,
     /// ISO 4217; empty without a value.
     pub currency: String,
-    /// Whether it counts for nothing.
+    /// Whether it is withdrawn, and so has no credit.
     pub withdrawn: bool,
-    /// Whether any event reports that it was reached: else none of `time_ms` and the value says anything.
+    /// Whether any event reports that it was reached. If not, `time_ms` and the value mean nothing.
     pub reached: bool,
-    /// Whether all that reported it is void because of an erasure.
+    /// Whether all its reports are void because of an erasure.
     pub erased: bool,
-    /// Up to when what named somebody of it is void; `null` where nobody was erased.
+    /// The time up to which its reports are void because somebody they name was erased; `null` if nobody was.
     pub erased_until_ms: Option<i64>,
-    /// The identifier it goes by: the account, else the person, of its latest version that names one.
+    /// The identifier that anchors it: the account, else the person, named last.
     pub anchor: Option<String>,
     /// Its account; empty while none is known.
     pub account_id: String,
-    /// Touches from here on are in the journey; `null` while no unit tracks it.
+    /// The start of its window: touches from here on are in the journey; `null` while no unit tracks it.
     pub window_start_ms: Option<i64>,
-    /// Whether it lies further back than `attribution.horizon_days`, seen from the newest touch in its unit: touches may be gone.
+    /// Whether it is older than `attribution.horizon_days`, relative to the newest touch in its unit: touches may have been dropped.
     pub beyond_horizon: bool,
-    /// What reported it, the earliest first.
+    /// Its reports, earliest first.
     pub versions: Vec<Version>,
 }
 
@@ -68,22 +68,22 @@ pub struct Version {
     pub event_id: String,
     /// When it was reported.
     pub time_ms: i64,
-    /// When it says that the milestone was reached.
+    /// When the milestone was reached, as it states.
     pub occurred_at_ms: Option<i64>,
-    /// The value it gives, in major units; `none` where it says that there is none.
+    /// Its value, in major units; `none` if it states that there is none.
     pub value: Option<String>,
-    /// The currency it gives; empty for none.
+    /// Its currency; empty for none.
     pub currency: String,
-    /// What it says is paid back, in major units.
+    /// The refund it states, in major units.
     pub refund: Option<String>,
     /// Whether it withdraws the milestone.
     pub withdrawn: bool,
     /// Whether it only changes a milestone that another version reports.
     pub amends: bool,
-    /// The own dimensions that it gives; an empty value clears one. Left out where it says nothing of any.
+    /// The own dimensions it states; an empty value clears one. Left out if it states none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub dimensions: BTreeMap<String, String>,
-    /// Whether the event is public: it counts only where no trusted one reports the milestone.
+    /// Whether the event is public: it counts only if no trusted one reports the milestone.
     pub public: bool,
     /// The identifiers it names.
     pub identifiers: Vec<String>,
@@ -106,18 +106,18 @@ pub struct TouchRow {
     pub medium: String,
     /// Its campaign.
     pub campaign: String,
-    /// Its own dimensions; left out where it has none.
+    /// Its own dimensions; left out if it has none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub dimensions: BTreeMap<String, String>,
     /// The profile it belongs to; empty for a touch of the account itself.
     pub profile_id: String,
     /// The identifier that brought it.
     pub identifier: String,
-    /// Whose it was when it happened: the account of its profile at that time; empty while none was known.
+    /// The account of its profile at that time; empty while none was known.
     pub account_id: String,
-    /// By which assertion that was its account: the one that begins the span of time; `null` for a touch of the account itself.
+    /// The assertion behind that account: the one that begins the span of time; `null` for a touch of the account itself.
     pub account_why: Option<AccountWhy>,
-    /// Whether its event is public: anybody could have sent it.
+    /// Whether its event is public, so that anybody could have sent it.
     pub public: bool,
     /// Whether it is in the journey.
     pub in_journey: bool,
@@ -127,18 +127,18 @@ pub struct TouchRow {
     pub why: String,
 }
 
-/// A stage that a model may look at.
+/// A stage that models use.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct StageReached {
     /// The kind of milestone, or `close`.
     pub stage: String,
     /// When it was reached.
     pub time_ms: i64,
-    /// The touch that brought it about; `null` where the journey has none up to then.
+    /// The touch that is its anchor; `null` if the journey has none up to then.
     pub touch_id: Option<String>,
 }
 
-/// A row of the credit table, with its reason.
+/// A row of the credit table, with the reason for its weight.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Credit {
     /// The model.
@@ -147,25 +147,25 @@ pub struct Credit {
     pub model_version: String,
     /// The touch; `unattributed` for an empty journey.
     pub touch_id: String,
-    /// The touch's number; `null` where the unit does not hold it (any more).
+    /// The touch's number; `null` if the unit does not store it (any more).
     pub touch: Option<usize>,
     /// Its channel.
     pub channel: String,
     /// Its weight.
     pub weight_nano: u64,
-    /// Its part of the value.
+    /// Its share of the value.
     pub value_minor: i64,
     /// ISO 4217.
     pub currency: String,
     /// The anchors that the touch holds in this model.
     pub anchors: Vec<String>,
-    /// Why.
+    /// The reason for the weight.
     pub reason: String,
-    /// Whether the state at hand gives the same row.
+    /// Whether the current state gives the same row.
     pub current: bool,
 }
 
-/// A profile (or an account) that touches come from.
+/// A profile (or an account) whose identifiers brought touches.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Owner {
     /// The profile; empty for an account itself.
@@ -174,17 +174,17 @@ pub struct Owner {
     pub account_id: String,
     /// The person's role.
     pub role: String,
-    /// Why that account.
+    /// Why it has that account.
     pub account_why: Option<AccountWhy>,
-    /// The accounts it has belonged to, by time, where these are several: what it did while it belonged to another one counts there.
+    /// The accounts it has belonged to, by time, if there are several: its touches count for the account of their time.
     pub memberships: Vec<MembershipWhy>,
     /// Whether the latest consent is a revocation.
     pub revoked: bool,
-    /// Whether the cluster is over the limit, so that no link joins anybody.
+    /// Whether the cluster is over the limit, so that its links join nobody.
     pub quarantined: bool,
-    /// How each identifier that brought a touch (or anchors the milestone) belongs to it.
+    /// For each identifier that brought a touch or anchors the milestone, how it belongs to the profile.
     pub identifiers: Vec<Via>,
-    /// Links of its identifiers that join nobody.
+    /// Links of its identifiers that were refused.
     pub refused: Vec<RefusedLink>,
 }
 
@@ -193,29 +193,29 @@ pub struct Owner {
 pub struct Via {
     /// The identifier.
     pub identifier: String,
-    /// Links from it to the identifier that the profile (or account) is called after; none where it is that one.
+    /// Links from it to the identifier that names the profile (or account); empty if it is that one.
     pub path: Vec<LinkUsed>,
 }
 
-/// Why a profile is of its account.
+/// Why a profile belongs to its account.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct AccountWhy {
     /// `asserted` by an event, or the `email_domain` of a corporate address.
     pub how: &'static str,
-    /// The identifier of the profile that names the account.
+    /// The identifier of the profile that states the account.
     pub by: String,
-    /// The account identifier named.
+    /// The account identifier it states.
     pub names: String,
     /// When it was asserted, or the address first seen.
     pub time_ms: Option<i64>,
-    /// Links from the account identifier named to the one that the account is called by; none where it is the same.
+    /// Links from that account identifier to the one that names the account; empty if it is the same.
     pub path: Vec<LinkUsed>,
 }
 
 /// A span of time in which a person belongs to an account.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct MembershipWhy {
-    /// Since when; `null` for the first: since ever.
+    /// Since when; `null` for the first: since the beginning.
     pub from_ms: Option<i64>,
     /// The account.
     pub account_id: String,
@@ -223,28 +223,28 @@ pub struct MembershipWhy {
     pub why: Option<AccountWhy>,
 }
 
-/// A link that holds.
+/// A link that is in force.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LinkUsed {
     /// One end.
     pub a: String,
     /// The other.
     pub b: String,
-    /// -1 for an explicit statement, else the weaker rank of the two kinds; lower goes first.
+    /// -1 for an explicit link, else the weaker rank of the two kinds; lower is stronger.
     pub class: i64,
     /// `explicit`, or the weaker of the two kinds.
     pub class_name: String,
     /// Earliest event that names both.
     pub earliest_ms: Option<i64>,
-    /// When it was stated last that they are one, or not.
+    /// When an explicit link or unlink of the two was last stated.
     pub stated_ms: Option<i64>,
-    /// Whether only public events have seen both.
+    /// Whether all its evidence is public.
     pub public: bool,
-    /// Whether it was needed: nothing surer had united the two.
+    /// Whether it was needed: no stronger link had united the two.
     pub joins: bool,
 }
 
-/// A link that joins nobody.
+/// A link that was refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RefusedLink {
     /// The link.
@@ -256,52 +256,52 @@ pub struct RefusedLink {
     pub why: String,
 }
 
-/// What is known of an identifier.
+/// Everything about the profile of an identifier.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Profile {
-    /// What was asked for.
+    /// The question.
     pub asked: String,
     /// The profile; empty for an account.
     pub profile_id: String,
     /// The account, or the profile's; empty while none is known.
     pub account_id: String,
-    /// Where what its identifiers bring is kept: the key of the attributor's actor.
+    /// The key of its unit, where the attributor stores its touches.
     pub unit: String,
-    /// Why that account; `null` for an account.
+    /// Why it has that account; `null` for an account.
     pub account_why: Option<AccountWhy>,
-    /// The accounts it has belonged to, by time, where these are several.
+    /// The accounts it has belonged to, by time, if there are several.
     pub memberships: Vec<MembershipWhy>,
-    /// Of an account, the account right above it; empty where none is.
+    /// For an account, its parent; empty if there is none.
     pub parent_id: String,
-    /// And the one at the top.
+    /// For an account, the top of its hierarchy.
     pub root_id: String,
-    /// Of an account, the people who belong or belonged to it, as topic `accounts` has them.
+    /// For an account, the people who belong or belonged to it, as in topic `accounts`.
     pub people: Vec<AccountPerson>,
-    /// How many people these are in all, listed or not.
+    /// The number of all these people, listed or not.
     pub people_count: u32,
-    /// Its identifiers; it is called after the first: the oldest, of an account the oldest of its CRM.
+    /// Its identifiers. The first one names it: the oldest; for an account the oldest CRM id, if there is one.
     pub identifiers: Vec<Identified>,
-    /// The links between them, the surest first.
+    /// The links between them, strongest first.
     pub links: Vec<LinkUsed>,
-    /// The links that join nobody.
+    /// The links that were refused.
     pub refused: Vec<RefusedLink>,
     /// Its traits, by name.
     pub traits: Vec<TraitAnswer>,
     /// The role, for weights by role.
     pub role: String,
-    /// The latest consent; `null` where nothing was said.
+    /// The latest consent; `null` if none was stated.
     pub consent: Option<Consent>,
-    /// Whether the cluster is over the limit, so that no link joins anybody.
+    /// Whether the cluster is over the limit, so that its links join nobody.
     pub quarantined: bool,
-    /// Ids that parts of it had, as its events happened.
+    /// Former ids of its parts, in the order of its events.
     pub former: Vec<Former>,
-    /// Up to when the identifier asked for is erased.
+    /// The time up to which the identifier in question is erased.
     pub erased_until_ms: Option<i64>,
-    /// Whether anything that counts names the identifier asked for: of one that is erased only what happened since.
+    /// Whether any event that counts names the identifier. Of an erased one, only later events count.
     pub present: bool,
-    /// Whether this is what its units have been told: else messages are on their way, or the settings are others since.
+    /// Whether its units have received this. If not, messages are still on their way, or the settings have changed since.
     pub current: bool,
-    /// How fresh it is; `null` over files.
+    /// How current the answer is; `null` over files.
     pub freshness: Option<Freshness>,
 }
 
@@ -312,7 +312,7 @@ pub struct Identified {
     pub identifier: String,
     /// When it was first seen.
     pub earliest_ms: Option<i64>,
-    /// Whether it joins nobody, because too many claim it.
+    /// Whether it is shared: linked to too many others, so it joins nobody.
     pub shared: bool,
     /// What it brought.
     pub brought: Brought,
@@ -321,24 +321,24 @@ pub struct Identified {
 /// What an identifier brought.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Brought {
-    /// How many touches.
+    /// The number of touches.
     pub touches: usize,
-    /// The first.
+    /// The time of the first.
     pub first_ms: Option<i64>,
-    /// The last.
+    /// The time of the last.
     pub last_ms: Option<i64>,
-    /// The milestones that go by it.
+    /// The milestones that it anchors.
     pub milestones: Vec<Anchor>,
 }
 
-/// A milestone that goes by an identifier.
+/// A milestone that an identifier anchors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Anchor {
     /// `kind:object_id`.
     pub milestone_id: String,
     /// When it was reached.
     pub time_ms: i64,
-    /// Whether it counts for nothing.
+    /// Whether it is withdrawn, and so has no credit.
     pub withdrawn: bool,
 }
 
@@ -356,13 +356,13 @@ pub struct TraitAnswer {
 /// A consent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Consent {
-    /// Given, or taken back.
+    /// Given (true) or revoked.
     pub granted: bool,
     /// When.
     pub time_ms: i64,
 }
 
-/// An id that a part of a profile had.
+/// A former id of a part of a profile.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Former {
     /// The id.

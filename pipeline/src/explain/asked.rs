@@ -9,14 +9,14 @@ use super::ExplainError;
 use crate::stages::Pipeline;
 use crate::time::minute;
 
-/// What the answer to a wrong form ends with.
+/// The end of the error for an identifier in an unknown form.
 const FORMS: &str = "write it as kind|scope|value (as in profiles.ndjson), kind:value, kind:scope:value for kinds with a scope, or \
                      as the id p_... of a profile";
 
-/// The identifier that `asked` means; of the id of a profile the one it is called after.
+/// The identifier in a question; for a profile id, the identifier that names the profile.
 ///
 /// # Errors
-/// When it means none. Never holds the value.
+/// When it is none. The text never contains the value.
 pub(super) fn identifier(asked: &str, pipeline: &Pipeline, snapshot: &mut dyn Snapshot) -> Result<Identifier, ExplainError> {
     match asked.trim().strip_prefix("p_") {
         Some(hash) => called_after(hash, snapshot),
@@ -24,8 +24,7 @@ pub(super) fn identifier(asked: &str, pipeline: &Pipeline, snapshot: &mut dyn Sn
     }
 }
 
-/// The identifier that `text` is. What is written as `kind|scope|value` is taken as it is; everything else is normalised as ingest
-/// normalises it.
+/// The identifier in a text. `kind|scope|value` is taken as it is; every other form is normalised as by ingest.
 ///
 /// # Errors
 /// When it is none. Never holds the value.
@@ -38,7 +37,7 @@ pub fn parse_identifier(text: &str, pipeline: &Pipeline) -> Result<Identifier, E
     let (of, value) = match asked.split_once(':') {
         Some(("account", value)) => (kind::CRM_ACCOUNT, value),
         Some((of, value)) => (of, value),
-        // An address and a number in international form can be nothing else.
+        // An address, or a number in international form, is unambiguous.
         None if asked.contains('@') => ("email", asked),
         None if asked.starts_with('+') => ("phone", asked),
         None => return Err(ExplainError::Usage(format!("no kind of identifier is given; {FORMS}"))),
@@ -55,11 +54,10 @@ fn called_after(hex: &str, snapshot: &mut dyn Snapshot) -> Result<Identifier, Ex
     }
     Err(ExplainError::Unknown(match tributary_identity::read::erased_under(snapshot, hash)? {
         Some(until_ms) => format!(
-            "the identifier after which the profile of this id was called is erased: events that name it up to {} are void, and its name is \
-             forgotten",
+            "the identifier that named the profile of this id is erased: events that name it up to {} are void, and its name is deleted",
             minute(until_ms)
         ),
-        None => "no identifier is known after which a profile of this id is called".into(),
+        None => "no identifier is known that names a profile of this id".into(),
     }))
 }
 
@@ -72,7 +70,7 @@ fn check_kind(of: &str, pipeline: &Pipeline) -> Result<(), ExplainError> {
     Err(ExplainError::Usage(format!("there is no such kind of identifier; {FORMS}. Kinds are {}", known.join(", "))))
 }
 
-/// The value as ingest writes it: a native record with this one identifier is decoded.
+/// The value as normalised by ingest: decodes a native record with this one identifier.
 fn normalised(of: &str, value: &str, pipeline: &Pipeline) -> Result<Identifier, ExplainError> {
     if of == kind::COMPANY_NAME {
         let name = tributary_ingest::company_name(value);
@@ -92,5 +90,5 @@ fn normalised(of: &str, value: &str, pipeline: &Pipeline) -> Result<Identifier, 
         .map_err(|rejection| refused(&rejection.detail))?;
     let event = decoded.events.into_iter().next();
     let named = event.and_then(|event| event.identifiers.into_iter().chain(event.account_identifiers).next());
-    named.ok_or_else(|| refused("such a value never names anybody"))
+    named.ok_or_else(|| refused("such a value identifies nobody"))
 }

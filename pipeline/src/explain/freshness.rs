@@ -6,45 +6,45 @@ use serde::Serialize;
 
 use crate::time::minute;
 
-/// How fresh an answer is.
+/// How current an answer is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Freshness {
-    /// Whether nothing in the topics is newer than the states that were read.
+    /// Whether the topics had no records that the states read did not include.
     pub current: bool,
-    /// When the oldest of the states that are behind was as it was read; of an answer that is current, when that was seen.
+    /// The time of the answer: if it is current, when that was checked; if not, the time of the oldest state that is behind.
     pub as_of_ms: i64,
-    /// Records in the topics that are newer; `null` where that is not known.
+    /// The number of records in the topics that the states do not include; `null` if unknown.
     pub newer_records: Option<u64>,
-    /// Whether it is exactly so many; else at most.
+    /// Whether that number is exact; if not, it is an upper limit.
     pub exact: bool,
-    /// The states that were read, and how far ingest is.
+    /// The states that were read, and the progress of ingest.
     pub stages: Vec<StageFreshness>,
 }
 
-/// How fresh the state of a partition is.
+/// How current the state of a partition is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct StageFreshness {
     /// The stage.
     pub stage: String,
     /// The partition; `null` for all.
     pub partition: Option<u32>,
-    /// `process` (a running one was asked), `disk` (of this machine), `log` (the embedded one), or `group` (of ingest, which has no
-    /// state, how far its group has come).
+    /// Where it was read: `process` (a running one answered), `disk` (of this machine), `log` (the embedded one), or `group` (ingest has no
+    /// state: its progress is that of its consumer group).
     pub source: &'static str,
-    /// The process that was asked.
+    /// The process that answered.
     pub instance: Option<String>,
-    /// When it was so; `null` for a state that is empty, and for ingest.
+    /// The time of the state; `null` for an empty state, and for ingest.
     pub as_of_ms: Option<i64>,
-    /// Records that the stage has still to read; `null` where that is not known.
+    /// The number of records that the stage has not processed yet; `null` if unknown.
     pub newer_records: Option<u64>,
-    /// Whether it is exactly so many; else at most.
+    /// Whether that number is exact; if not, it is an upper limit.
     pub exact: bool,
-    /// Why no process was asked, or why it is not known what is newer.
+    /// Why no process was asked, or why the number is unknown.
     pub why: Option<String>,
 }
 
 impl Freshness {
-    /// What there is to be said to people; `None` where the answer is of all that there is.
+    /// A line for people; `None` if the answer includes everything.
     pub fn line(&self) -> Option<String> {
         if self.current {
             return None;

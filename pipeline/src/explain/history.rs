@@ -11,12 +11,12 @@ use tributary_proto::{Hash128, Member};
 
 use super::answer::Former;
 
-/// The ids of a person's parts that are no more, in the order in which they ended.
+/// The former ids of a person's parts, in the order in which they ended.
 pub(super) fn former(of: &Person) -> Vec<Former> {
     if of.is_account() {
         return Vec::new();
     }
-    // Of every identifier the oldest of its part; positions are in order of age.
+    // For every identifier the oldest of its part; positions are in order of age.
     let mut part: Vec<usize> = (0..of.members.len()).collect();
     let positions: BTreeMap<Hash128, usize> =
         of.members.iter().enumerate().map(|(at, (identifier, _))| (identifier.hash(), at)).collect();

@@ -18,7 +18,7 @@ use crate::time::minute;
 /// Explains a milestone; with `model`, the credit of one model only.
 ///
 /// # Errors
-/// When no such milestone or model is known, or the state cannot be read.
+/// When the milestone or the model is unknown, or the state cannot be read.
 pub fn explain(
     snapshot: &mut dyn Snapshot,
     pipeline: &Pipeline,
@@ -58,7 +58,7 @@ pub fn explain(
     })
 }
 
-/// What to say of a milestone that nobody has reported.
+/// The error for a milestone that no event has reported.
 fn unknown(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, asked: &str) -> Result<ExplainError, StateError> {
     let object_id = asked.split_once(':').map_or(asked, |(_, object_id)| object_id);
     let mut same_object = Vec::new();
@@ -185,12 +185,12 @@ fn stages(explained: &Explained) -> Vec<StageReached> {
     reached.collect()
 }
 
-/// The number of rows that follow from the state at hand.
+/// The number of rows that follow from the current state.
 fn count(explained: Option<&Explained>) -> usize {
     explained.map_or(0, |explained| explained.models.iter().map(|(_, _, portions)| portions.len()).sum())
 }
 
-/// The rows as emitted, each with the reason that the models give for the same row now.
+/// The rows as emitted, each with the reason for the same row under the current state.
 fn credit_rows(emitted: &Emitted, explained: Option<&Explained>, currency: &str) -> Vec<Credit> {
     let mut portions: BTreeMap<(&str, &str), &Portion> = BTreeMap::new();
     let mut order: BTreeMap<&str, usize> = BTreeMap::new();
@@ -220,7 +220,7 @@ fn credit_rows(emitted: &Emitted, explained: Option<&Explained>, currency: &str)
             currency: currency.to_owned(),
             anchors: rationale.as_ref().map(|rationale| rationale.anchors.clone()).unwrap_or_default(),
             reason: rationale
-                .map_or_else(|| "does not follow from the state at hand (any more)".to_owned(), |rationale| rationale.words),
+                .map_or_else(|| "does not follow from the current state (any more)".to_owned(), |rationale| rationale.words),
             current: current.is_some(),
         }
     };
@@ -251,7 +251,7 @@ fn of_model(rows: Vec<Credit>, explained: Option<&Explained>, model: Option<&str
     Err(ExplainError::Usage(format!("no model {model:?} gives credit for this milestone; models are {}", known.join(", "))))
 }
 
-/// The profiles that the touches come from, by the identifiers that brought them, and the anchor's.
+/// The profiles of the identifiers that brought the touches, and of the anchor.
 fn owners(
     snapshot: &mut dyn Snapshot,
     people: &mut People<'_>,

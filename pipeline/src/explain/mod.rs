@@ -29,10 +29,10 @@ pub use profile::profile;
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
-    /// The question cannot be understood.
+    /// The question is not in a known form.
     #[error("{0}")]
     Usage(String),
-    /// Nothing is known of what was asked for.
+    /// Nothing is stored about what was asked.
     #[error("{0}")]
     Unknown(String),
     /// The state cannot be read.

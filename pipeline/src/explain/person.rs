@@ -10,11 +10,11 @@ use tributary_runtime::state::{Snapshot, StateError};
 use super::answer::{AccountWhy, MembershipWhy};
 use super::words;
 
-/// Persons by the identifiers they were looked up by.
+/// Persons by identifier: a cache.
 pub(super) struct People<'a> {
     rules: &'a Rules,
     known: BTreeMap<Hash128, Option<Person>>,
-    /// The accounts of those that were asked about by time.
+    /// The accounts by time of those that were needed.
     stays: BTreeMap<Hash128, Vec<MembershipWhy>>,
 }
 
@@ -38,7 +38,7 @@ impl<'a> People<'a> {
         Ok(self.known.get(&hash).and_then(Option::as_ref))
     }
 
-    /// Why a person was of its account at a time; `None` where it had none, or is one.
+    /// Why a person belonged to its account at a time; `None` if it had none, or is an account.
     pub fn account_why(
         &mut self,
         snapshot: &mut dyn Snapshot,
@@ -51,7 +51,7 @@ impl<'a> People<'a> {
         for named in &of.accounts {
             let account = self.of(snapshot, &named.account)?;
             let is_it = account.map_or(named.account.value.as_str(), Person::id) == account_id;
-            // The latest up to then; before the first that names it, it reaches back.
+            // The latest assertion up to then; the first one also counts for earlier times.
             if is_it && (named.from_ms <= time_ms || found.is_none()) {
                 found = Some(words::account(named, of, account, rules));
             }
@@ -59,12 +59,12 @@ impl<'a> People<'a> {
         Ok(found)
     }
 
-    /// The accounts that a person has belonged to, by time; none where it is one, or these are not several.
+    /// The accounts that a person has belonged to, by time; empty unless there are several.
     pub fn memberships(&mut self, snapshot: &mut dyn Snapshot, of: &Person) -> Result<Vec<MembershipWhy>, StateError> {
         if of.placement.later.is_empty() { Ok(Vec::new()) } else { self.stays(snapshot, of) }
     }
 
-    /// The accounts that a person has belonged to, by time, be it one alone.
+    /// The accounts that a person has belonged to, by time, even if there is only one.
     fn stays(&mut self, snapshot: &mut dyn Snapshot, of: &Person) -> Result<Vec<MembershipWhy>, StateError> {
         let mut all = Vec::new();
         for stay in of.placement.stays() {
@@ -75,7 +75,7 @@ impl<'a> People<'a> {
         Ok(all)
     }
 
-    /// Whose account what an identifier brought was at a time, and by which assertion.
+    /// The account of an identifier at a time, and the assertion behind it.
     pub fn account_then(
         &mut self,
         snapshot: &mut dyn Snapshot,

@@ -14,17 +14,17 @@ use super::person::People;
 use super::{ExplainError, asked, history, words};
 use crate::stages::{Pipeline, StageName};
 
-/// What is known of an identifier, or of the profile of an id.
+/// Everything about the profile of an identifier or of a profile id.
 ///
 /// # Errors
-/// When it is written in a way that names none, nothing is known of it, or the state cannot be read.
+/// When the question is in no known form, nothing is stored about it, or the state cannot be read.
 pub fn profile(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, asked: &str) -> Result<Profile, ExplainError> {
     let identifier = asked::identifier(asked, pipeline, snapshot)?;
     let mut people = People::new(pipeline.rules());
     let Some(person) = people.of(snapshot, &identifier)?.cloned() else {
         let kind = &identifier.kind;
         return Err(ExplainError::Unknown(format!(
-            "no event has named this {kind}; mind how it is written, and whether its events have arrived (dead letters say why not)"
+            "no event has named this {kind}; check the spelling, and whether its events have arrived (dead letters say why not)"
         )));
     };
     let account_why = people.account_why(snapshot, &person, i64::MAX)?;
@@ -52,7 +52,7 @@ pub fn profile(snapshot: &mut dyn Snapshot, pipeline: &Pipeline, asked: &str) ->
         former: history::former(&person),
         erased_until_ms: person.record.erased_ms,
         present: person.record.present,
-        // Nobody is told of who is no more.
+        // An identifier that no event names any more gets no messages.
         current: !person.record.present || person.is_settled(),
         freshness: None,
         identifiers: Vec::new(),

@@ -37,7 +37,7 @@ pub(super) fn refused(of: &Refused, rules: &Rules) -> RefusedLink {
         LinkRefusal::Quarantined => {
             let (most, public, anonymous) = (rules.max_cluster, rules.public_cluster, rules.anonymous_cluster);
             let why = format!(
-                "the cluster has more than identity.max_cluster = {most} identifiers; or of identifiers that only public events know more than identity.public_cluster = {public} hang together, or cookies and devices among them more than identity.anonymous_cluster = {anonymous}"
+                "the cluster has more than identity.max_cluster = {most} identifiers; or of identifiers that only public events know more than identity.public_cluster = {public} are connected, or cookies and devices among them more than identity.anonymous_cluster = {anonymous}"
             );
             ("quarantined", why)
         }
@@ -46,13 +46,13 @@ pub(super) fn refused(of: &Refused, rules: &Rules) -> RefusedLink {
         LinkRefusal::Crowded => (
             "crowded",
             format!(
-                "only public events know it, and the profile has identity.public_leaves = {} such identifiers already",
+                "it is named by public events only, and the profile has identity.public_leaves = {} such identifiers already",
                 rules.public_leaves
             ),
         ),
         LinkRefusal::Public => (
             "public",
-            "a public event may only hang a cookie or a device on one other identifier (identity.public_joins)".into(),
+            "a public event may only join a cookie or a device with one other identifier (identity.public_joins)".into(),
         ),
     };
     RefusedLink { link: link(&of.link, rules), rule, why }
@@ -87,7 +87,7 @@ fn never_join_why(word: Option<(bool, i64)>) -> String {
     }
 }
 
-/// The links from an identifier of a person to the one it is called after, each with the end first at which one arrives.
+/// The links from an identifier of a person to the one that names it, each with the nearer end first.
 pub(super) fn path(person: &Person, from: &Identifier, rules: &Rules) -> Vec<LinkUsed> {
     let mut at = from.display();
     let turned = person.path(from).into_iter().map(|of| {
@@ -101,7 +101,7 @@ pub(super) fn path(person: &Person, from: &Identifier, rules: &Rules) -> Vec<Lin
     turned.collect()
 }
 
-/// Why a profile is of its account. `account` is what is known of the account identifier it names.
+/// Why a profile belongs to its account. `account` is that of the account identifier it states.
 pub(super) fn account(named: &AccountNamed, person: &Person, account: Option<&Person>, rules: &Rules) -> AccountWhy {
     let seen =
         || person.members.iter().find(|(identifier, _)| *identifier == named.by).and_then(|(_, member)| seen_first_ms(member));

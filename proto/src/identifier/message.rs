@@ -11,7 +11,7 @@ use smol_str::SmolStr;
 use super::Identifier;
 
 impl Identifier {
-    /// Its parts with their tags: those of `output.proto`.
+    /// Its fields with their tags, which are those of `output.proto`.
     fn parts(&self) -> [(u32, &SmolStr); 3] {
         [(1, &self.kind), (2, &self.scope), (3, &self.value)]
     }
@@ -55,7 +55,7 @@ impl Message for Identifier {
     }
 }
 
-/// Reads a part. Text that lies in one piece is read without a copy in between.
+/// Reads a field. Text that is contiguous in the buffer is read without an intermediate copy.
 fn merge_part(wire_type: WireType, part: &mut SmolStr, buf: &mut impl Buf, context: DecodeContext) -> Result<(), DecodeError> {
     check_wire_type(WireType::LengthDelimited, wire_type)?;
     let mut ahead = buf.chunk();
@@ -79,7 +79,7 @@ fn merge_part(wire_type: WireType, part: &mut SmolStr, buf: &mut impl Buf, conte
 mod tests {
     use super::*;
 
-    /// The same message as prost derives it.
+    /// The same message as derived by prost.
     #[derive(Clone, PartialEq, Message)]
     struct Derived {
         #[prost(string, tag = "1")]
@@ -104,7 +104,7 @@ mod tests {
             let bytes = derived.encode_to_vec();
             assert_eq!((ours.encode_to_vec(), ours.encoded_len()), (bytes.clone(), bytes.len()));
             assert_eq!(Identifier::decode(&*bytes), Ok(ours.clone()));
-            // In pieces, and with a field of a later version.
+            // With the buffer in two pieces, and with a field of a later version.
             for at in 0..bytes.len() {
                 let (left, right) = bytes.split_at(at);
                 assert_eq!(Identifier::decode(left.chain(right).chain(&b"\x22\x01z"[..])), Ok(ours.clone()), "{at}");

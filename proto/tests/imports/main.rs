@@ -15,7 +15,7 @@ use std::path::Path;
 
 use source::{Import, Source};
 
-/// A file, as the path of its module.
+/// A file, as its module's path.
 type Module = Vec<String>;
 
 /// The files of a crate.
@@ -24,7 +24,7 @@ type Files = BTreeMap<Module, Source>;
 /// Which files a file imports.
 type Imports = BTreeMap<Module, BTreeSet<Module>>;
 
-/// Reads the files under a folder, but for tests. Of a package with a library the program is another crate.
+/// Reads the files under a folder, except tests. Of a package with a library, the program is a separate crate.
 fn read(folder: &Path, at: &[String], out: &mut Files) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -42,7 +42,7 @@ fn read(folder: &Path, at: &[String], out: &mut Files) {
     }
 }
 
-/// A path that a file names, from the root of its crate; `None` for what other crates have.
+/// An imported path from the root of the crate; `None` for paths into other crates.
 fn from_root(module: &Module, path: &[String], files: &Files) -> Option<Vec<String>> {
     let ups = path.iter().take_while(|name| *name == "super").count();
     match path[0].as_str() {
@@ -54,13 +54,13 @@ fn from_root(module: &Module, path: &[String], files: &Files) -> Option<Vec<Stri
     }
 }
 
-/// Whether a file passes on what it names: it is re-exported by name, and of one below.
+/// The module that a file re-exports an import from (`pub use` by name, of a module below it).
 fn passed_on(module: &Module, import: &Import, files: &Files) -> Option<Vec<String>> {
     let path = from_root(module, &import.path, files)?;
     (import.passed_on && path.len() > module.len() + 1 && path.starts_with(module)).then_some(path)
 }
 
-/// The file that has what a path leads to, beyond all that only pass it on.
+/// The file that defines what a path names, beyond files that only re-export it.
 fn owner(path: &[String], files: &Files) -> Option<Module> {
     let module = (0..=path.len()).rev().map(|length| path[..length].to_vec()).find(|known| files.contains_key(known))?;
     let Some(name) = path.get(module.len()) else { return Some(module) };
@@ -81,7 +81,7 @@ fn imports(files: &Files) -> Imports {
     files.iter().map(|(module, source)| (module.clone(), of(module, source))).collect()
 }
 
-/// The files that can be reached from one by imports among `of`.
+/// The files of `of` that can be reached from one by imports.
 fn reached<'a>(from: &'a Module, of: &BTreeSet<&'a Module>, all: &'a Imports) -> BTreeSet<&'a Module> {
     let (mut seen, mut todo) = (BTreeSet::new(), vec![from]);
     while let Some(next) = todo.pop() {
@@ -90,7 +90,7 @@ fn reached<'a>(from: &'a Module, of: &BTreeSet<&'a Module>, all: &'a Imports) ->
     seen
 }
 
-/// Sets of files, of which each leads to all others of its set by imports among `of`.
+/// Groups of files in `of` in which each file can reach all others by imports.
 fn knots<'a>(of: &BTreeSet<&'a Module>, all: &'a Imports) -> Vec<BTreeSet<&'a Module>> {
     let reach: BTreeMap<&Module, BTreeSet<&Module>> = of.iter().map(|module| (*module, reached(module, of, all))).collect();
     let mut found: Vec<BTreeSet<&Module>> = Vec::new();
@@ -102,7 +102,7 @@ fn knots<'a>(of: &BTreeSet<&'a Module>, all: &'a Imports) -> Vec<BTreeSet<&'a Mo
     found
 }
 
-/// The circles among these files, as the names of those that are in one.
+/// The import cycles among these files, as the names of their files.
 fn circles_among<'a>(of: &BTreeSet<&'a Module>, all: &'a Imports) -> Vec<String> {
     let mut found = Vec::new();
     for mut knot in knots(of, all) {
@@ -119,7 +119,7 @@ fn circles_among<'a>(of: &BTreeSet<&'a Module>, all: &'a Imports) -> Vec<String>
     found
 }
 
-/// Every circle of imports.
+/// Every import cycle.
 fn circles(files: &Files) -> Vec<String> {
     let all = imports(files);
     circles_among(&all.keys().collect(), &all)

@@ -1,25 +1,25 @@
 //! The paths that a source file names, found without a parser: a path begins where a name is followed by `::`.
 
-/// A path that a file names.
+/// A path that a file imports.
 #[derive(Debug)]
 pub struct Import {
-    /// The names on it.
+    /// The names in it.
     pub path: Vec<String>,
-    /// What its end is called in the file.
+    /// The name by which the file uses it.
     pub name: String,
-    /// Whether others are given it by that name (`pub use`).
+    /// Whether it is re-exported (`pub use`).
     pub passed_on: bool,
 }
 
-/// What a file names.
+/// The imports of a file.
 #[derive(Debug)]
 pub struct Source {
-    /// All paths of its code, but for its tests.
+    /// All paths in its code, except in tests.
     pub imports: Vec<Import>,
 }
 
 impl Source {
-    /// The paths that a text names.
+    /// The paths that a source text contains.
     pub fn of(text: &str) -> Self {
         let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         let tokens = tokens(code);
@@ -36,7 +36,7 @@ impl Source {
     }
 }
 
-/// Whether the tokens before a path say that it is passed on: `pub use`, or `pub(…) use`.
+/// Whether the tokens before a path are `pub use` or `pub(…) use`.
 fn passes_on(before: &[&str]) -> bool {
     let Some((&"use", before)) = before.split_last() else { return false };
     let since_pub = before.iter().rev().take(6).position(|token| *token == "pub");
@@ -51,7 +51,7 @@ fn is_name(tokens: &[&str], at: usize) -> bool {
     tokens.get(at).is_some_and(|token| token.starts_with(|c: char| c.is_alphabetic() || c == '_'))
 }
 
-/// The paths that begin at a token, those in braces each on its own; returns where they end.
+/// The paths that begin at a token; those in braces separately. Returns the position after them.
 fn paths(tokens: &[&str], mut at: usize, (prefix, passed_on): (&[&str], bool), out: &mut Vec<Import>) -> usize {
     let mut path = prefix.to_vec();
     while is_name(tokens, at) {
@@ -71,7 +71,7 @@ fn paths(tokens: &[&str], mut at: usize, (prefix, passed_on): (&[&str], bool), o
     if path.len() > 1 && path.last() == Some(&"self") {
         path.pop();
     }
-    // Whoever passes on all that another has imports it.
+    // Re-exporting everything of another file counts as an import of it.
     let passed_on = passed_on && tokens.get(at) != Some(&"*");
     let renamed = tokens.get(at + 1) == Some(&"as");
     let name = if renamed { tokens.get(at + 2) } else { path.last() }.copied().unwrap_or_default().to_owned();
@@ -79,7 +79,7 @@ fn paths(tokens: &[&str], mut at: usize, (prefix, passed_on): (&[&str], bool), o
     at + if renamed { 3 } else { 1 }
 }
 
-/// The names, `::` and other signs of a text, less comments and what stands in quotation marks.
+/// The names, `::` and other tokens of a text, without comments and quoted text.
 fn tokens(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -102,7 +102,7 @@ fn tokens(text: &str) -> Vec<&str> {
     found
 }
 
-/// How long a text in quotation marks is, with them.
+/// The length of a quoted text, with its quotation marks.
 fn quoted(text: &str) -> usize {
     let mut escaped = false;
     for (at, sign) in text.char_indices().skip(1) {
@@ -114,7 +114,7 @@ fn quoted(text: &str) -> usize {
     text.len()
 }
 
-/// How long a character in quotation marks is, with them; of a lifetime its mark alone.
+/// The length of a character in quotation marks; of a lifetime only the mark.
 fn character(text: &str) -> usize {
     let mut signs = text.char_indices().skip(1);
     match (signs.next(), signs.next()) {

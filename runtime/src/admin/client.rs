@@ -28,25 +28,25 @@ pub enum AskError {
     Connect {
         /// Where.
         address: String,
-        /// What the system says.
+        /// The error of the system.
         why: String,
     },
-    /// It was refused.
+    /// The process refused the request.
     #[error("{address} answers {status}: {why}")]
     Refused {
-        /// By whom.
+        /// Its address.
         address: String,
         /// The HTTP status.
         status: u16,
-        /// What it says.
+        /// The reason it gave.
         why: String,
     },
-    /// The answer broke off, came too late, or is something else.
+    /// The answer was cut off, too late, or malformed.
     #[error("{address} gave no usable answer: {why}")]
     Broken {
-        /// Who.
+        /// The address of the process.
         address: String,
-        /// What is wrong.
+        /// The reason.
         why: String,
     },
 }
@@ -63,7 +63,7 @@ impl Client {
     /// Connects.
     ///
     /// # Errors
-    /// When there is nobody.
+    /// When nothing listens there.
     pub fn connect(address: &str, token: &Secret) -> Result<Self, AskError> {
         let refuse = |why: String| AskError::Connect { address: address.to_owned(), why };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
@@ -72,15 +72,15 @@ impl Client {
         Ok(Self { address: address.to_owned(), token: token.clone(), runtime, sender })
     }
 
-    /// Whom it is connected to.
+    /// The address it is connected to.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Sends a request and waits for the answer's body. A connection that was closed meanwhile is made anew.
+    /// Sends a request and waits for the answer's body. If the connection was closed meanwhile, it is opened again.
     ///
     /// # Errors
-    /// When there is no answer, or it is a refusal.
+    /// When there is no answer, or it is an error.
     pub fn call(&mut self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, AskError> {
         let Self { address, token, runtime, sender } = self;
         let address: &str = address;
@@ -95,7 +95,7 @@ impl Client {
                 *sender = connect(address).await?;
             }
             let answer = match sender.send_request(request.clone()).await {
-                // Closed since the last question, which is only noticed now.
+                // The connection was closed since the last request; that shows only now.
                 Err(error) if error.is_canceled() || error.is_closed() || error.is_incomplete_message() => {
                     *sender = connect(address).await?;
                     sender.send_request(request).await
@@ -113,7 +113,7 @@ impl Client {
             return Ok(body);
         }
         let why = match status {
-            StatusCode::NOT_FOUND => "it does not know the question: another program, or another version".into(),
+            StatusCode::NOT_FOUND => "it does not support the request: another program, or another version".into(),
             _ => String::from_utf8_lossy(&body).into_owned(),
         };
         Err(AskError::Refused { address: address.to_owned(), status: status.as_u16(), why })
@@ -125,7 +125,7 @@ async fn connect(address: &str) -> Result<SendRequest<Full<Bytes>>, String> {
     let stream = stream.map_err(|_| format!("no answer within {} s", CONNECT.as_secs()))?.map_err(|error| error.to_string())?;
     let _ = stream.set_nodelay(true);
     let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    // It ends with the connection; what has gone wrong is told to whoever waits for an answer.
+    // The task ends with the connection. Its errors reach the caller that waits for an answer.
     tokio::spawn(async move { drop(connection.await) });
     Ok(sender)
 }

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::state::RocksStore;
 
 enum State {
-    /// It waits for its state.
+    /// Its state is being restored.
     Restoring,
-    /// It is worked on, and its stage keeps no state.
+    /// A worker processes it; its stage keeps no state.
     Stateless,
-    /// It is worked on.
+    /// A worker processes it, with this state.
     Here(RocksStore),
 }
 
@@ -24,35 +24,35 @@ struct Holding {
 
 type Held = BTreeMap<(&'static str, u32), Holding>;
 
-/// The partitions that the workers of a process hold, by stage, each with its state. Clones share it: sessions write it, whoever asks
-/// from outside reads it, and no worker waits for that.
+/// The partitions that the workers of a process hold, by stage, each with its state. Clones share it. Sessions write it and the admin
+/// server reads it; workers never wait for it.
 #[derive(Clone, Default)]
 pub struct Holdings(Arc<Mutex<Held>>);
 
-/// A partition that a process holds.
+/// A partition held by a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldPartition {
     /// The stage.
     pub stage: String,
     /// The partition.
     pub partition: u32,
-    /// Whether it waits for its state.
+    /// Whether its state is still being restored.
     pub restoring: bool,
 }
 
 impl Holdings {
-    /// The partition was given to a worker of a stage, which has to restore its state.
+    /// A worker of a stage got the partition, and restores its state.
     pub fn restoring(&self, (stage, worker): (&'static str, u32), partition: u32) {
         self.lock().insert((stage, partition), Holding { worker, state: State::Restoring });
     }
 
-    /// The worker works on the partition; with `None`, in a stage that keeps no state.
+    /// The worker processes the partition; `store` is `None` for a stage without state.
     pub fn ready(&self, (stage, worker): (&'static str, u32), partition: u32, store: Option<RocksStore>) {
         let state = store.map_or(State::Stateless, State::Here);
         self.lock().insert((stage, partition), Holding { worker, state });
     }
 
-    /// The worker no longer holds the partition; another one may already.
+    /// The worker no longer holds the partition; another one may hold it already.
     pub fn gone(&self, (stage, worker): (&'static str, u32), partition: u32) {
         let mut held = self.lock();
         if held.get(&(stage, partition)).is_some_and(|holding| holding.worker == worker) {
@@ -70,7 +70,7 @@ impl Holdings {
         self.lock().iter().map(held).collect()
     }
 
-    /// The states of a stage's partitions that are worked on.
+    /// The states of a stage's partitions that are being processed.
     pub(super) fn stores(&self, stage: &str) -> Vec<(u32, RocksStore)> {
         let store = |((of, partition), holding): (&(&'static str, u32), &Holding)| match &holding.state {
             State::Here(store) if *of == stage => Some((*partition, store.clone())),
@@ -79,7 +79,7 @@ impl Holdings {
         self.lock().iter().filter_map(store).collect()
     }
 
-    /// A panic of another holder leaves nothing half-done here.
+    /// A panic while the lock was held cannot leave inconsistent data here.
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -14,7 +14,7 @@ use crate::state::{ActorKey, Base, StateError};
 use crate::topic::Topic;
 
 impl Client {
-    /// Who the other one is, and what it holds.
+    /// The other process: its name, and the partitions it holds.
     ///
     /// # Errors
     /// When there is no usable answer.
@@ -29,7 +29,7 @@ impl Client {
     }
 }
 
-/// The states of a stage's partitions in another process, each at one moment. Closed when dropped.
+/// The states of a stage's partitions in another process, each as of one moment. Closed when dropped.
 pub struct RemoteView {
     client: Mutex<Client>,
     view: u64,
@@ -40,14 +40,14 @@ impl RemoteView {
     /// Opens a view of a stage.
     ///
     /// # Errors
-    /// When the other one does not answer.
+    /// When the other process does not answer.
     pub fn open(mut client: Client, stage: &str) -> Result<Self, AskError> {
         let answer = client.call(Method::POST, &format!("{VIEWS}/{stage}"), Vec::new())?;
         let Opened { view, partitions } = client.parse(&answer)?;
         Ok(Self { client: Mutex::new(client), view, seen: partitions })
     }
 
-    /// The partitions in it, each with the input offsets that its state stands for.
+    /// Its partitions, each with the input offsets that its state includes.
     pub fn partitions(&self) -> impl Iterator<Item = (u32, Inputs)> {
         self.seen.iter().map(move |seen| {
             let inputs: BTreeMap<Topic, u64> =
@@ -56,10 +56,10 @@ impl RemoteView {
         })
     }
 
-    /// Reads many things in few questions; what was found of each, in byte order.
+    /// Does many reads in few requests; returns the rows of each, in byte order.
     ///
     /// # Errors
-    /// When the other one does not answer.
+    /// When the other process does not answer.
     pub fn read(&self, reads: Vec<Read>) -> Result<Vec<Vec<Row>>, AskError> {
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found: Vec<Vec<Row>> = vec![Vec::new(); reads.len()];
@@ -70,7 +70,7 @@ impl RemoteView {
             let broken = |why: String| AskError::Broken { address: client.address().to_owned(), why };
             let Pages { pages } = Pages::decode(answer).map_err(|error| broken(error.to_string()))?;
             if pages.len() != open.len() {
-                return Err(broken("not an answer for every question".into()));
+                return Err(broken("not an answer for every request".into()));
             }
             let mut rest = Vec::new();
             for ((at, mut read), page) in open.into_iter().zip(pages) {
@@ -93,7 +93,7 @@ impl RemoteView {
 impl Drop for RemoteView {
     fn drop(&mut self) {
         let client = self.client.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // Nobody minds if it is gone already.
+        // An error does not matter: the view expires anyway.
         let _gone = client.call(Method::DELETE, &format!("{VIEW}/{}", self.view), Vec::new());
     }
 }
@@ -133,7 +133,7 @@ impl Base for RemoteBase {
         let actor = after.map_or_else(|| vec![tag], |after| after.0.to_vec());
         let actors = u32::try_from(max).unwrap_or(u32::MAX);
         let found = self.ask(Read { partition: self.partition, actor, actors, ..Read::default() })?;
-        let strange = || StateError::Read("an answer with an actor that is none".into());
+        let strange = || StateError::Read("an answer with an invalid actor key".into());
         found.iter().map(|row| ActorKey::of(&row.sub).ok_or_else(strange)).collect()
     }
 }

@@ -23,13 +23,13 @@ use crate::config::Secret;
 use crate::config::admin::AdminSettings;
 use crate::http::{Limits, named, serve_on_thread};
 
-/// The most connections at a time; a further one takes the place of the idlest.
+/// Most connections at a time; a further one replaces the one idle for longest.
 const CONNECTIONS_MAX: usize = 32;
-/// How long a request may take.
+/// Longest time for a request.
 const REQUEST: Duration = Duration::from_secs(30);
-/// The largest head of a request, bytes.
+/// Largest head of a request, bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-/// The largest body of a request, bytes.
+/// Largest body of a request, bytes.
 const BODY_BYTES_MAX: usize = 2 << 20;
 
 /// The address cannot be listened on.
@@ -38,11 +38,11 @@ const BODY_BYTES_MAX: usize = 2 << 20;
 pub struct ListenError {
     /// The address.
     pub address: SocketAddr,
-    /// What the system says.
+    /// The error of the system.
     pub source: io::Error,
 }
 
-/// A listener that does not serve yet.
+/// A bound listener that does not serve yet.
 pub struct Listener {
     listener: std::net::TcpListener,
     door: Door,
@@ -50,15 +50,15 @@ pub struct Listener {
     who: (String, String),
 }
 
-/// Who may come in.
+/// Which requests are let in.
 struct Door {
     token: Secret,
-    /// What this listener is called by those who mean it. A page in a browser that has found its way to loopback calls it otherwise.
+    /// The accepted values of the header `Host`. A web page that reaches loopback through a browser sends another one (DNS rebinding).
     hosts: [String; 2],
 }
 
 impl Listener {
-    /// Listens, as the process `instance` of the groups that begin with `group_prefix`.
+    /// Binds the address, as the process `instance` of the groups with `group_prefix`.
     ///
     /// # Errors
     /// When the address cannot be listened on.
@@ -72,22 +72,22 @@ impl Listener {
         Ok(Self { listener, door, holdings: Holdings::default(), who: (group_prefix.to_owned(), instance.to_owned()) })
     }
 
-    /// The address that others are told.
+    /// The address that other processes are given.
     pub fn advertised(&self) -> &str {
         let [advertised, _] = &self.door.hosts;
         advertised
     }
 
-    /// What is shown; sessions keep it.
+    /// What is served; sessions keep it up to date.
     pub fn holdings(&self) -> Holdings {
         self.holdings.clone()
     }
 
-    /// Serves on a thread of its own, for as long as the process lives; `more` are further routes behind the same door. Every
-    /// answer names the `service`.
+    /// Serves on a thread of its own, until the process ends; `more` are further routes with the same access check. Every answer names the
+    /// `service`.
     ///
     /// # Errors
-    /// When the thread is refused.
+    /// When the thread cannot be started.
     pub fn serve(self, more: Router, service: &str) -> io::Result<()> {
         let Self { listener, door, holdings, who: (group_prefix, instance) } = self;
         let desk = Desk { holdings, views: Views::default(), group_prefix, instance };
@@ -160,7 +160,7 @@ fn refused(refusal: &ViewError) -> Response {
     (status, refusal.to_string()).into_response()
 }
 
-/// Lets in who knows the token or, where there is none, who means this listener; and not for longer than a request may take.
+/// Lets a request in if it has the token; without a configured token, if it has the right `Host`. Limits its duration.
 async fn guard(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
     if let Err(refused) = door.admits(request.headers()) {
         return refused.into_response();
@@ -174,10 +174,14 @@ impl Door {
         let said = |name| headers.get(name).map(http::HeaderValue::as_bytes).unwrap_or_default();
         if self.token.is_empty() {
             let known = self.hosts.iter().any(|host| said(header::HOST) == host.as_bytes());
-            return if known { Ok(()) } else { Err((StatusCode::MISDIRECTED_REQUEST, "this is not the host you mean")) };
+            return if known {
+                Ok(())
+            } else {
+                Err((StatusCode::MISDIRECTED_REQUEST, "the Host header is not that of this listener"))
+            };
         }
         let wanted = format!("Bearer {}", self.token.expose());
         let same: bool = said(header::AUTHORIZATION).ct_eq(wanted.as_bytes()).into();
-        if same { Ok(()) } else { Err((StatusCode::UNAUTHORIZED, "admin.token is not the one of this process")) }
+        if same { Ok(()) } else { Err((StatusCode::UNAUTHORIZED, "the token is not the admin.token of this process")) }
     }
 }

@@ -57,7 +57,7 @@ fn scan(base: &RemoteBase, from: &[u8], to: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 #[test]
-fn what_is_held_is_told() {
+fn the_partitions_held_are_listed() {
     let case = Case::new("");
     let holder = case.client().holder().unwrap();
     assert_eq!((holder.group_prefix.as_str(), holder.instance.as_str()), ("pipeline", "one"));
@@ -90,7 +90,7 @@ fn a_view_is_of_one_moment_and_of_all_that_was_committed_by_then() {
 }
 
 #[test]
-fn what_has_no_room_in_an_answer_comes_with_the_next() {
+fn what_exceeds_one_answer_comes_with_the_next() {
     let case = Case::new("");
     let large = vec![1; 300_000];
     let subs: Vec<[u8; 1]> = (0..60).map(|sub| [sub]).collect();
@@ -109,7 +109,7 @@ fn what_has_no_room_in_an_answer_comes_with_the_next() {
 }
 
 #[test]
-fn who_does_not_know_the_token_or_means_another_host_learns_nothing() {
+fn without_the_token_or_with_another_host_name_nothing_is_answered() {
     let case = Case::new("s3cret");
     case.client().holder().unwrap();
     for wrong in ["", "s3cre", "s3cret2", "other."] {
@@ -124,7 +124,7 @@ fn who_does_not_know_the_token_or_means_another_host_learns_nothing() {
 }
 
 #[test]
-fn views_end_and_are_not_endless() {
+fn views_expire_and_their_number_is_limited() {
     let case = Case::new("");
     let mut client = case.client();
     let gone = client.call(Method::POST, &format!("{VIEW}/77"), Vec::new()).unwrap_err();
@@ -143,14 +143,14 @@ fn views_end_and_are_not_endless() {
 }
 
 #[test]
-fn strangers_at_the_door_keep_nobody_out() {
+fn idle_connections_do_not_block_others() {
     use std::io::Write;
     let case = Case::new("s3cret");
     let mut strangers = Vec::new();
     for number in 0..200 {
         let mut stranger = std::net::TcpStream::connect(&case.address).unwrap();
         if number % 2 == 0 {
-            // It may have been sent away already.
+            // The server may have closed the connection already.
             let _ = stranger.write_all(b"GET /holdings HTTP/1.1\r\nhost:");
         }
         strangers.push(stranger);

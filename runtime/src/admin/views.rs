@@ -14,20 +14,20 @@ use super::Holdings;
 use super::wire::{Opened, Page, Pages, Read, Reads, Row, Seen};
 use crate::state::{ActorKey, RocksStore, StateError, StoreError, StoreView};
 
-/// The most views at a time.
+/// Most views at a time.
 const VIEWS_MAX: usize = 8;
-/// A view that nobody reads for this long is closed.
+/// A view that is not read for this long is closed.
 const IDLE: Duration = Duration::from_mins(5);
-/// A view is closed after this long: what it holds on to cannot be compacted away.
+/// A view is closed after this long: what it pins cannot be compacted away.
 const AGE_MAX: Duration = Duration::from_hours(1);
-/// What an answer may hold, bytes, about.
+/// Largest answer, bytes, approximately.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
-/// The most actors in an answer.
+/// Most actors in an answer.
 const ACTORS_MAX: usize = 10_000;
-/// What a row takes beside its bytes, about.
+/// Size of a row beside its bytes, approximately.
 const ROW_BYTES: usize = 16;
 
-/// Why a view is not opened or read.
+/// Why a view cannot be opened or read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ViewError {
     #[error("{} views are open already; ask again in a minute", VIEWS_MAX)]
@@ -57,7 +57,7 @@ struct Open {
     asks: BTreeMap<u64, Sender<Ask>>,
 }
 
-/// The views that are open. Clones share them.
+/// The open views. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Views(Arc<Mutex<Open>>);
 
@@ -97,18 +97,18 @@ impl Views {
         answered.await.map_err(|_| ViewError::Gone)?
     }
 
-    /// Closes a view: its thread ends once nobody can ask any more.
+    /// Closes a view: its thread ends once nobody can send requests to it.
     pub fn close(&self, view: u64) {
         self.lock().asks.remove(&view);
     }
 
-    /// A panic of another holder leaves nothing half-done here.
+    /// A panic while the lock was held cannot leave inconsistent data here.
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Answers until nobody asks any more.
+/// Answers requests until no sender is left.
 fn serve(stores: &[(u32, RocksStore)], asks: &Receiver<Ask>, ready: oneshot::Sender<Result<Vec<Seen>, ViewError>>) {
     let views: BTreeMap<u32, StoreView<'_>> = stores.iter().map(|(partition, store)| (*partition, store.view())).collect();
     let seen = |(partition, view): (&u32, &StoreView<'_>)| -> Result<Seen, ViewError> {
@@ -117,7 +117,7 @@ fn serve(stores: &[(u32, RocksStore)], asks: &Receiver<Ask>, ready: oneshot::Sen
     };
     let seen: Result<Vec<Seen>, ViewError> = views.iter().map(seen).collect();
     let (failed, begun) = (seen.is_err(), Instant::now());
-    // Who asked for it may be gone; so is then whoever would read it.
+    // The requester may be gone; then nobody will read the view.
     if ready.send(seen).is_err() || failed {
         return;
     }

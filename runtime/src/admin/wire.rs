@@ -7,25 +7,25 @@ use serde::{Deserialize, Serialize};
 
 use super::HeldPartition;
 
-/// `GET`: who this is, and what it holds.
+/// `GET`: the process, and the partitions it holds.
 pub const HOLDINGS: &str = "/v1/holdings";
-/// `POST`, with the stage behind it: opens a view of the states of a stage.
+/// `POST`, followed by a stage: opens a view of the states of the stage.
 pub const VIEWS: &str = "/v1/views";
-/// With the number of a view behind it: `POST` reads, `DELETE` closes.
+/// Followed by the number of a view: `POST` reads, `DELETE` closes.
 pub const VIEW: &str = "/v1/view";
 
-/// Who a process is, and what it holds.
+/// A process, and the partitions it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// `kafka.group_prefix`.
     pub group_prefix: String,
     /// `kafka.instance`.
     pub instance: String,
-    /// What it holds.
+    /// The partitions it holds.
     pub partitions: Vec<HeldPartition>,
 }
 
-/// A view of the states of one stage in one process: each partition as it was at one moment, while its worker goes on.
+/// A view of the states of one stage in one process: each partition as of one moment, while its worker continues.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
     /// Its number.
@@ -39,7 +39,7 @@ pub struct Opened {
 pub struct Seen {
     /// The partition.
     pub partition: u32,
-    /// The offsets of the next records to read, by the role of the input topic; topics nothing was committed of are absent.
+    /// The offsets of the next records to read, by the role of the input topic; topics without a committed offset are absent.
     pub inputs: BTreeMap<String, u64>,
 }
 
@@ -66,10 +66,11 @@ pub struct Read {
     /// The range's end, exclusive; empty: to the end.
     #[prost(bytes = "vec", tag = "4")]
     pub to: Vec<u8>,
-    /// Whether only the value under `from` is wanted.
+    /// Whether only the value under `from` is read.
     #[prost(bool, tag = "5")]
     pub one: bool,
-    /// Not 0: the keys of so many actors are wanted, those of the kind that `actor` begins with, and behind it if it is a whole key.
+    /// If not 0: reads the keys of this many actors, of the kind given by the tag that `actor` begins with; after `actor`, if that is a
+    /// whole key.
     #[prost(uint32, tag = "6")]
     pub actors: u32,
 }
@@ -85,10 +86,10 @@ pub struct Pages {
 /// The answer to a read.
 #[derive(Clone, PartialEq, Message)]
 pub struct Page {
-    /// What was found, in byte order.
+    /// The rows, in byte order.
     #[prost(message, repeated, tag = "1")]
     pub rows: Vec<Row>,
-    /// Whether the answer had no room for all: ask again from behind the last row.
+    /// Whether there are more rows: continue after the last one.
     #[prost(bool, tag = "2")]
     pub more: bool,
 }
@@ -96,7 +97,7 @@ pub struct Page {
 /// A value.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Row {
-    /// Its sub-key; of an actor its key.
+    /// Its sub-key; for an actor, its key.
     #[prost(bytes = "vec", tag = "1")]
     pub sub: Vec<u8>,
     /// The value.

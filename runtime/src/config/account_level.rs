@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Whose touches and milestones are one journey, where accounts are above others.
+/// Whose touches and milestones form one journey, if accounts have a hierarchy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountLevel {
-    /// Those of each account.
+    /// Those of each account separately.
     #[default]
     Account,
     /// Those of all accounts under one root.

@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use super::Secret;
 use super::section::{Given, Problems, Section};
 
-/// Where a process on Kafka answers `explain`, `profile` and `audit`. The answers hold personal data.
+/// `[admin]`: where a process on Kafka answers `explain`, `profile` and `audit`. The answers contain personal data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminSettings {
-    /// Address and port; port 0 is any that is free. Plain HTTP.
+    /// Address and port; port 0 takes any free one. Plain HTTP.
     pub listen: SocketAddr,
-    /// `host:port` under which other machines reach it; empty for the address listened on.
+    /// `host:port` under which other machines reach it; empty for the listening address.
     pub advertise: String,
-    /// What a caller has to know; empty for nothing, on loopback only.
+    /// The token that callers must have; empty for none, on loopback only.
     pub token: Secret,
 }
 
@@ -25,7 +25,7 @@ impl Default for AdminSettings {
     }
 }
 
-/// Refuses settings that would open the state to anybody, or be of no use.
+/// Refuses settings that would expose the state, or make the endpoint unreachable.
 impl Section for AdminSettings {
     const NAME: &'static str = "admin";
     type Compiled = ();
@@ -44,7 +44,7 @@ impl Section for AdminSettings {
     }
 }
 
-/// Whether a text is an address to connect to. It travels as part of a client's name and as a header.
+/// Whether a text is `host:port`. It becomes part of a client's name and of a header.
 fn is_host_and_port(text: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     let Some((host, port)) = text.rsplit_once(':') else { return false };

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-/// The most that a file named in a value may hold, in bytes.
+/// Largest file named in a value, bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
-/// Replaces every `${env:NAME}` and `${file:/path}`; `$${` stands for `${` itself. A file's last line end is dropped.
+/// Replaces every `${env:NAME}` and `${file:/path}`; `$${` stands for a literal `${`. The line end at the end of a file is dropped.
 ///
 /// # Errors
-/// What is wrong with the first reference that cannot be resolved; never what it would have resolved to, and no name that may be a secret
-/// put in the name's place.
+/// The error of the first reference that cannot be resolved. It never contains the value, nor a name that may be a secret written in place
+/// of a name.
 pub(super) fn interpolate(text: &str, environment: &BTreeMap<String, String>) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -51,7 +51,7 @@ fn resolve(reference: &str, environment: &BTreeMap<String, String>) -> Result<St
     }
 }
 
-/// Whether a text is a variable's name as they are usually written.
+/// Whether a text has the usual form of a variable's name.
 fn is_variable(name: &str) -> bool {
     let usual = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     name.len() <= 128 && name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_') && name.bytes().all(usual)

@@ -13,13 +13,13 @@ use super::section::{OpenMap, Shape};
 use client::client_refuses;
 pub use client::{ClientValue, refusal};
 
-/// Which brokers, and under which names. Without brokers the embedded log is used.
+/// `[kafka]`: the brokers, and the names used there. Without brokers, the embedded log is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KafkaSettings {
     /// Bootstrap brokers, `host:port`, comma-separated; empty for the embedded log.
     pub brokers: String,
-    /// Begins the names of consumer groups and transactional ids; pipelines that share brokers need different ones.
+    /// Prefix of the names of consumer groups and transactional ids. Pipelines that share brokers need different ones.
     pub group_prefix: String,
     /// Name of this process, unique and stable over restarts; empty for the host's name.
     pub instance: String,
@@ -41,18 +41,18 @@ impl Default for KafkaSettings {
     }
 }
 
-/// How the connection is protected.
+/// The security protocol of connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
-    /// In the clear, unauthenticated.
+    /// Unencrypted and without authentication.
     #[default]
     Plaintext,
     /// TLS.
     Ssl,
-    /// In the clear, with a login.
+    /// Unencrypted with authentication.
     SaslPlaintext,
-    /// TLS with a login.
+    /// TLS with authentication.
     SaslSsl,
 }
 
@@ -68,10 +68,10 @@ impl Protocol {
     }
 }
 
-/// How the login is made.
+/// The SASL mechanism.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mechanism {
-    /// Password in the clear: only inside TLS.
+    /// The password is sent in plain text: only over TLS.
     #[serde(rename = "plain")]
     Plain,
     /// Salted challenge and response, SHA-256.
@@ -98,9 +98,9 @@ impl Mechanism {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SecuritySettings {
-    /// How the connection is protected.
+    /// The protocol of connections.
     pub protocol: Protocol,
-    /// PEM file of the authorities that brokers' certificates must come from; empty for the system's.
+    /// PEM file of the certificate authorities that are trusted; empty for the system's.
     pub ca: PathBuf,
     /// PEM file of this client's certificate, for mutual TLS; empty for none.
     pub certificate: PathBuf,
@@ -108,11 +108,11 @@ pub struct SecuritySettings {
     pub key: PathBuf,
     /// Password of the private key.
     pub key_password: Secret,
-    /// How the login is made, where the protocol has one.
+    /// The SASL mechanism, if the protocol has authentication.
     pub mechanism: Mechanism,
-    /// Login name.
+    /// User name.
     pub username: String,
-    /// Login password.
+    /// Password.
     pub password: Secret,
 }
 
@@ -127,8 +127,8 @@ impl KafkaSettings {
         if self.instance.is_empty() { gethostname::gethostname().to_string_lossy().into_owned() } else { self.instance.clone() }
     }
 
-    /// What every client of these brokers is configured with, as librdkafka names it: pass-through, security, brokers and client id.
-    /// Holds credentials in the clear: not to be printed. The caller adds what its own client needs, over these.
+    /// The librdkafka properties of every client of these brokers: pass-through, security, brokers and client id. They contain credentials
+    /// in plain text: never print them. The caller adds the properties of its own client, which take precedence.
     pub fn properties(&self) -> BTreeMap<String, String> {
         let mut all = self.connection();
         all.insert("bootstrap.servers".to_owned(), self.brokers.trim().to_owned());
@@ -136,7 +136,7 @@ impl KafkaSettings {
         all
     }
 
-    /// Pass-through and security alone, for clients that name brokers and themselves in their own way.
+    /// Only pass-through and security, for clients that set brokers and client id themselves.
     pub fn connection(&self) -> BTreeMap<String, String> {
         let mut all: BTreeMap<String, String> =
             self.client.iter().map(|(key, value)| (key.clone(), value.text().to_owned())).collect();
@@ -219,7 +219,7 @@ impl SecuritySettings {
             } else if path.to_string_lossy().contains("-----BEGIN") {
                 problems.at(name, "expected the path of a PEM file, found what such a file holds");
             } else if !path.is_file() {
-                // The path is not named: it may be what the file should hold.
+                // The error does not name the path, which may be a secret written in its place.
                 problems.at(name, "there is no such file");
             }
         }
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_owns_or_runs_code_is_refused() {
+    fn properties_that_the_service_sets_or_that_run_code_are_refused() {
         for key in ["group.id", "plugin.library.paths", "sasl.kerberos.kinit.cmd", "sasl.password", "ssl.ca.location", "debug"]
         {
             assert!(refusal(key).is_some(), "{key}");
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn security_must_hang_together() {
+    fn security_settings_must_be_consistent() {
         let with = |security| problems(&KafkaSettings { security, ..Default::default() });
         let login = SecuritySettings { protocol: Protocol::SaslSsl, ..Default::default() };
         assert_eq!(with(login), ["kafka.security.username"]);

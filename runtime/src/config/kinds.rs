@@ -6,18 +6,18 @@ use tributary_proto::vocabulary::ANCHORS;
 
 use super::section::{Given, Problems, Section};
 
-/// Kinds beside the built-in ones.
+/// `[kinds]`: kinds in addition to the built-in ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KindsSettings {
-    /// Of identifiers, strongest first; they rank between `phone` and `anonymous_id`.
+    /// Of identifiers, strongest first; ranked between `phone` and `anonymous_id`.
     pub identifiers: Vec<String>,
     /// Of milestones.
     pub milestones: Vec<String>,
 }
 
 impl KindsSettings {
-    /// The kinds in force; of those that cannot be, as they are.
+    /// These kinds and the built-in ones, including invalid ones, which are reported elsewhere.
     pub fn kinds(&self) -> Kinds {
         Kinds::new(self.identifiers.clone(), self.milestones.clone())
     }

@@ -13,17 +13,17 @@ use super::origin::{ConfigError, Origin};
 use super::shape::{Place, Shapes, advice, keys, meant};
 use super::value::{from_text, from_toml, same_kind};
 
-/// Environment variables that begin so are settings.
+/// Prefix of environment variables that are settings.
 const PREFIX: &str = "TRIBUTARY_";
 
-/// Where settings are read from, beside the defaults. A later layer wins over an earlier one.
+/// Where settings are read from, after the defaults. A later layer overrides an earlier one.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// TOML files; a later one wins.
+    /// TOML files; a later one overrides an earlier one.
     pub files: Vec<PathBuf>,
-    /// All environment variables: `TRIBUTARY_SECTION__KEY` are settings, any may be named by `${env:NAME}`.
+    /// All environment variables: `TRIBUTARY_SECTION__KEY` are settings; `${env:NAME}` can use any.
     pub environment: BTreeMap<String, String>,
-    /// Flags of the form `section.key=value`; a later one wins.
+    /// Flags of the form `section.key=value`; a later one overrides an earlier one.
     pub flags: Vec<String>,
 }
 
@@ -35,14 +35,14 @@ impl Sources {
     }
 }
 
-/// The overrides by path, and what was wrong with others.
+/// The overrides by path, and the errors of those that cannot be used.
 pub(super) struct Layers<'a> {
     shapes: &'a Shapes,
     defaults: &'a Value,
     environment: &'a BTreeMap<String, String>,
     pub(super) overrides: BTreeMap<Vec<String>, (Value, Origin)>,
     pub(super) errors: Vec<ConfigError>,
-    /// Whether what is read stands under a misspelt section, and is checked as if it stood under the one that was meant.
+    /// Whether the section being read is misspelt: then its values are only checked, as if under the intended section.
     guessing: bool,
 }
 
@@ -121,7 +121,7 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// The path of the section that a misspelt one of a file means; `None` for a value, and where none is near.
+    /// The path of the section that a misspelt one probably means; `None` for a value, and if no name is similar.
     fn meant(&self, path: &[String], value: &DeValue<'_>) -> Option<Vec<String>> {
         let (_, parent) = path.split_last()?;
         let name = match value {
@@ -134,7 +134,7 @@ impl<'a> Layers<'a> {
         Some(parent.iter().cloned().chain([name?]).collect())
     }
 
-    /// The path with its misspelt sections replaced by those that were meant; `None` where none is misspelt, or none near.
+    /// The path with its misspelt sections corrected; `None` if none is misspelt, or no name is similar.
     fn corrected(&self, path: &[String]) -> Option<Vec<String>> {
         let mut corrected: Vec<String> = Vec::new();
         for name in path {
@@ -149,7 +149,7 @@ impl<'a> Layers<'a> {
         (corrected != path).then_some(corrected)
     }
 
-    /// Reads a table whose keys have dots: `linger.ms = 5` is in TOML a table `linger` with `ms` in it.
+    /// Reads a table whose keys contain dots: in TOML, `linger.ms = 5` is a table `linger` with the key `ms`.
     fn dotted(&mut self, file: &File<'_>, table: &DeTable<'_>, root: &[String], before: &str) {
         for (key, value) in table.iter().filter(|(key, _)| !file.is_broken(key.span().start)) {
             let dotted = if before.is_empty() { key.get_ref().to_string() } else { format!("{before}.{}", key.get_ref()) };
@@ -163,12 +163,12 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// Converts a TOML value and resolves what its strings refer to.
+    /// Converts a TOML value and resolves references in its strings.
     fn convert(&self, value: &DeValue<'_>, default: Option<&Value>) -> Result<Value, String> {
         from_toml(value, &mut |text| self.text(text, default))
     }
 
-    /// A string of a file: one that was interpolated takes the kind of the default, as text of the environment does.
+    /// A string in a file. One with references takes the kind of the default, as text from the environment does.
     fn text(&self, text: &str, default: Option<&Value>) -> Result<Value, String> {
         let resolved = interpolate(text, self.environment)?;
         match default {
@@ -179,7 +179,7 @@ impl<'a> Layers<'a> {
 
     fn leaf(&mut self, origin: Origin, path: Vec<String>, value: Result<Value, String>, default: Option<&Value>) {
         match value.and_then(|value| same_kind(&value, default).map(|()| value)) {
-            // The section that was meant may be there too, and what it says counts.
+            // The intended section may also be present, and its value counts.
             Ok(value) if self.guessing => {
                 self.overrides.entry(path).or_insert((value, origin));
             }
@@ -194,7 +194,7 @@ impl<'a> Layers<'a> {
         let Some(key) = name.strip_prefix(PREFIX) else { return };
         let origin = Origin::Environment(name.to_owned());
         if !key.contains("__") {
-            // Kubernetes sets TRIBUTARY_PORT and the like for a service of our name, so an unknown one is no error.
+            // Kubernetes sets TRIBUTARY_PORT and the like for a service with our name, so an unknown one is not an error.
             let meant = keys(self.defaults).into_iter().find(|known| variable_form(known, "_").eq_ignore_ascii_case(key));
             if let Some(known) = meant {
                 let problem = format!("is not read; for `{known}` set {PREFIX}{}", variable_form(&known, "__"));
@@ -207,7 +207,7 @@ impl<'a> Layers<'a> {
         self.assign_or_guess(origin, path, corrected, text);
     }
 
-    /// The path that a variable means: keys compare without case, with `_` for the `.` and `-` that a variable cannot hold.
+    /// The path that a variable stands for. Keys are compared without case, and with `_` for `.` and `-`, which variables cannot contain.
     fn variable_path(&self, name: &str) -> Vec<String> {
         let mut path: Vec<String> = Vec::new();
         let mut at = Some(self.defaults);
@@ -231,14 +231,14 @@ impl<'a> Layers<'a> {
             }
             None => {
                 let known = self.shapes.place(self.defaults, &self.shapes.split(shown(flag))) != Place::Unknown;
-                // What is no key may be a value that has lost its own.
+                // A flag without a known key may be a secret value whose key was forgotten: do not print it.
                 let name = if known { shown(flag) } else { "(without a key)" };
                 self.error(Origin::Flag(name.to_owned()), &[], "expected `section.key=value`");
             }
         }
     }
 
-    /// Assigns; under a misspelt section it says so, and checks the value as if it stood under the one that was meant.
+    /// Assigns a value. Under a misspelt section it reports the misspelling, and only checks the value as if under the intended section.
     fn assign_or_guess(&mut self, origin: Origin, path: Vec<String>, corrected: Option<Vec<String>>, text: &str) {
         let Some(corrected) = corrected else { return self.assign(origin, path, text) };
         if self.shapes.place(self.defaults, &corrected) != Place::Unknown {
@@ -264,13 +264,14 @@ impl<'a> Layers<'a> {
     }
 }
 
-/// What is shown of a key: all of it, unless there is more in it than a key has, which may be a value that has lost its `=`.
+/// The part of a key that may be shown: all of it, unless it has characters that keys do not have. Then it may be a value whose `=` was
+/// forgotten.
 fn shown(key: &str) -> &str {
     let end = key.find(|mark: char| mark.is_whitespace() || mark.is_control() || "=:'\"`,;".contains(mark));
     key.get(..end.unwrap_or(key.len())).unwrap_or_default()
 }
 
-/// The environment variable's form of a dotted key.
+/// The form of a dotted key in environment variables.
 fn variable_form(key: &str, separator: &str) -> String {
     key.split('.').map(|part| part.replace('-', "_").to_ascii_uppercase()).collect::<Vec<_>>().join(separator)
 }
@@ -289,7 +290,7 @@ fn toml_kind(value: &DeValue<'_>) -> &'static str {
 struct File<'a> {
     path: &'a Path,
     text: &'a str,
-    /// The lines that are not TOML: what else is made of them means nothing, and may have values for keys.
+    /// Lines that are not TOML. The parser's result for them means nothing, and may contain values as keys.
     broken: BTreeSet<usize>,
 }
 

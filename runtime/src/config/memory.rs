@@ -10,50 +10,50 @@
 use std::fs;
 use std::path::Path;
 
-/// Parts of a worker's share: what waits to be read, one transaction, twice that on its way to the brokers, and what the stage and the
-/// clients need besides, such as what is being inflated or compressed.
+/// Parts of a worker's share: records waiting to be read; one transaction; twice that on its way to the brokers; and the needs of the stage
+/// and the clients, such as compression.
 const PARTS: usize = 16;
 
-/// What a process takes however little it does: code, the clients' threads and buffers, RocksDB's compactions. Measured.
+/// Memory of an idle process: code, the clients' threads and buffers, RocksDB's compactions. Measured.
 const FIXED_MB: u32 = 96;
 
-/// What each may take, in bytes. See the module.
+/// The memory of each part, in bytes. See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryBudget {
     /// RocksDB: blocks, indexes, filters and write buffers of all stores.
     pub stores: usize,
-    /// The values that a worker of a stage with state holds between batches.
+    /// The values that a worker of a stage with state keeps between batches.
     pub values: usize,
-    /// What a transaction of a worker may hold, about.
+    /// A transaction of a worker, approximately.
     pub transaction: usize,
 }
 
 impl MemoryBudget {
-    /// The most MiB of `memory_mb` that bodies and records may take which a collector holds: half of what is left after the fixed part.
+    /// The most MiB of `memory_mb` for the bodies and records in a collector: half of what is left after the fixed part.
     pub fn collector_mb_max(memory_mb: u32) -> u32 {
         memory_mb.saturating_sub(FIXED_MB) / 2
     }
 
-    /// Of `memory_mb` MiB for a process with so many workers, of which `keeping` keep state: after a fixed part, a quarter is for RocksDB, a quarter for
-    /// values, half for what is on its way.
+    /// Divides `memory_mb` MiB for a process with this many workers, of which `keeping` have state: after a fixed part, a quarter for
+    /// RocksDB, a quarter for values, half for data in flight.
     pub fn of(memory_mb: u32, workers: usize, keeping: usize) -> Self {
         let bytes = memory_mb.saturating_sub(FIXED_MB) as usize * 1024 * 1024;
         Self { stores: bytes / 4, values: bytes / 4 / keeping.max(1), transaction: bytes / 2 / workers.max(1) / PARTS }
     }
 }
 
-/// So many percent of what the control group of this process may take, or where that has no limit the machine, in MiB.
+/// This percentage of the memory limit of the process's control group, or, if that has no limit, of the machine's memory; in MiB.
 pub(super) fn percent_mb(percent: u32) -> Option<u32> {
     percent_of(Path::new("/"), percent)
 }
 
-/// The same with the files of the system below `root`.
+/// The same, with the system's files below `root`.
 fn percent_of(root: &Path, percent: u32) -> Option<u32> {
     let limit = limit_of_group(root).into_iter().chain(memory_of_machine(root)).min()?;
     u32::try_from(limit / 100 * u64::from(percent) / (1024 * 1024)).ok()
 }
 
-/// The least limit of the groups that the process is in, bytes; of version 2, and where there is none of version 1.
+/// The smallest limit of the control groups of the process, bytes; of version 2, else of version 1.
 fn limit_of_group(root: &Path) -> Option<u64> {
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
     let limit = |line: &str| {
@@ -66,7 +66,7 @@ fn limit_of_group(root: &Path) -> Option<u64> {
             }
             _ => return None,
         };
-        // In a container the path is that on the host, or none: what is there counts.
+        // In a container the path is that on the host, or missing: then the mounted root counts.
         let group = Path::new(path.trim_start_matches('/'));
         let read = |group: &Path| fs::read_to_string(top.join(group).join(file)).ok()?.trim().parse::<u64>().ok();
         group.ancestors().filter_map(read).min()

@@ -73,7 +73,7 @@ pub use section::{Given, OpenMap, Problems, Section, Shape};
 pub use shape::Shapes;
 pub use values::Values;
 
-/// A type of settings: its default value is the first layer.
+/// A type for settings. Its default value is the first layer.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -93,10 +93,10 @@ pub use values::Values;
 /// assert_eq!(keys::<Example>().len(), 2);
 /// ```
 pub trait Settings: Default + Serialize + DeserializeOwned {
-    /// The shape of the keys, where the defaults do not show it.
+    /// The shape of the keys, as far as the defaults do not show it.
     fn shapes() -> Shapes;
 
-    /// Reports values that have the right type and cannot be used.
+    /// Reports values of the right type that cannot be used.
     fn check(&self, problems: &mut Problems);
 }
 
@@ -110,7 +110,7 @@ pub fn keys<T: Settings>() -> Vec<String> {
     shape::keys(&defaults::<T>())
 }
 
-/// Settings, and the values of all keys that they were made from.
+/// Settings, with the values of all keys that they were made from.
 #[derive(Debug, Clone)]
 pub struct Loaded<T> {
     /// The settings.
@@ -135,11 +135,11 @@ pub fn load<T: Settings>(sources: &Sources) -> Result<T, ConfigErrors> {
     load_with_values(sources).map(|loaded| loaded.settings)
 }
 
-/// Loads settings from all layers, so that they can be compared with those of another time.
+/// Loads settings from all layers, with their values for later comparison.
 ///
 /// # Errors
-/// Everything that is wrong in any layer, each with its origin: files that cannot be read or parsed, unknown keys, values of the
-/// wrong kind, references that do not resolve, and what [`Settings::check`] finds.
+/// All errors of all layers, each with its origin: files that cannot be read or parsed, unknown keys, values of the wrong kind, references
+/// that do not resolve, and the errors of [`Settings::check`].
 pub fn load_with_values<T: Settings>(sources: &Sources) -> Result<Loaded<T>, ConfigErrors> {
     let (shapes, defaults) = (T::shapes(), defaults::<T>());
     let Layers { overrides, mut errors, .. } = Layers::read(&shapes, &defaults, sources);
@@ -159,7 +159,7 @@ pub fn load_with_values<T: Settings>(sources: &Sources) -> Result<Loaded<T>, Con
     let mut problems = Problems::default();
     settings.check(&mut problems);
     for (key, problem) in problems.0 {
-        // A list has one origin: `models[3].name` came from where `models` did.
+        // A list has one origin: that of `models[3].name` is that of `models`.
         let origin = origin_of(&shapes.split(key.split('[').next().unwrap_or(&key)), &overrides);
         errors.push(ConfigError { origin, key, problem });
     }
@@ -169,8 +169,8 @@ pub fn load_with_values<T: Settings>(sources: &Sources) -> Result<Loaded<T>, Con
 type Overrides = BTreeMap<Vec<String>, (Value, Origin)>;
 type Override<'a> = (&'a [String], &'a (Value, Origin));
 
-/// Tries every override alone over the defaults, so that each one's problem is found and has its own origin. Keys inside an entry
-/// of an open table are tried together. Returns the ones that can be used.
+/// Tries every override alone over the defaults, so that each error is found and has its own origin. Keys inside an entry of an open table
+/// are tried together. Returns the usable ones.
 fn try_alone<'a, T: Settings>(
     shapes: &Shapes,
     defaults: &Value,
@@ -192,7 +192,7 @@ fn try_alone<'a, T: Settings>(
             (Err(error), Some((_, (_, first)))) => {
                 let (unit, inner) = (unit.join("."), error.key());
                 let key = if inner.starts_with(&unit) { inner } else { unit };
-                // What is wrong inside an entry has the origin of that value.
+                // An error inside an entry has the origin of that value.
                 let origin = members.iter().find(|(path, _)| key.starts_with(&path.join("."))).map_or(first, |(_, (_, at))| at);
                 errors.push(ConfigError { origin: origin.clone(), key, problem: error.problem });
             }

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a value came from: what an error points at.
+/// Where a value came from, for error messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A configuration file.
     File {
         /// Its path, as given.
         path: PathBuf,
-        /// The line, from 1; 0 when the file as a whole is meant.
+        /// The line, from 1; 0 for the file as a whole.
         line: usize,
     },
     /// An environment variable, by name.
@@ -33,19 +33,19 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One thing that is wrong with the settings.
+/// An error in the settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{origin}: {}{}{problem}", .key, if .key.is_empty() { "" } else { ": " })]
 pub struct ConfigError {
     /// Where the value came from.
     pub origin: Origin,
-    /// The key, dotted; empty where the source as a whole is at fault.
+    /// The key, dotted; empty for an error of the source as a whole.
     pub key: String,
-    /// What is wrong and what to do; never holds the value of a secret.
+    /// The error and what to do; never contains a secret value.
     pub problem: String,
 }
 
-/// Everything that is wrong with the settings, so that one run of the program is enough to see it all.
+/// All errors in the settings, so that one run shows all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 

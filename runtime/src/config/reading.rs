@@ -13,25 +13,25 @@ use serde_json::{Map, Value};
 
 use super::shape::{LIKENESS_MIN, nearest};
 
-/// Why a tree is no settings.
+/// Why a tree of values cannot be read as settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unreadable {
-    /// From the outside inwards: keys, and numbers of list entries as `[3]`.
+    /// The path from the outside inwards: keys, and positions in lists as `[3]`.
     path: Vec<String>,
-    /// What is wrong; never holds a value.
+    /// The error; never contains a value.
     pub(super) problem: String,
 }
 
 /// Reads settings.
 ///
 /// # Errors
-/// The first value that is not of the kind that its key wants.
+/// The first value of the wrong kind.
 pub(super) fn read<T: DeserializeOwned>(tree: Value) -> Result<T, Unreadable> {
     T::deserialize(Tree(tree))
 }
 
 impl Unreadable {
-    /// The key, dotted; empty where the whole is at fault.
+    /// The key, dotted; empty for the tree as a whole.
     pub(super) fn key(&self) -> String {
         let mut key = String::new();
         for part in &self.path {
@@ -80,7 +80,7 @@ impl Error for Unreadable {
     }
 }
 
-/// What is wanted, in words that the configuration is written in.
+/// The expected kind, in the terms of the configuration.
 fn words(wanted: &dyn Expected) -> String {
     match wanted.to_string().as_str() {
         "a string" | "path string" => "text".to_owned(),
@@ -98,7 +98,7 @@ fn words(wanted: &dyn Expected) -> String {
     }
 }
 
-/// The kind of what was found. Never the value.
+/// The kind that was found. Never the value.
 fn kind(found: Unexpected<'_>) -> &'static str {
     match found {
         Unexpected::Bool(_) => "true or false",
@@ -221,7 +221,7 @@ impl<'de> MapAccess<'de> for Section {
     }
 }
 
-/// A variant, by its name or as a section of one entry.
+/// An enum variant, by its name or as a table with one entry.
 struct Choice {
     name: String,
     value: Option<Value>,

@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 use super::secret::Secret;
 use super::section::Problems;
 
-/// What stands before each row of a topic that others read.
+/// The framing of rows in topics for readers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Framing {
-    /// Nothing.
+    /// None.
     #[default]
     Plain,
-    /// What a Schema Registry's serializers write: a zero byte and the id of the schema.
+    /// Confluent's wire format, as Schema Registry serializers write it: a zero byte and the id of the schema.
     Confluent,
 }
 
@@ -20,13 +20,13 @@ pub enum Framing {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RegistrySettings {
-    /// Its address: `https://registry.a.example`; several, separated by commas, are tried in order.
+    /// Its URL: `https://registry.a.example`. Several, separated by commas, are tried in order.
     pub url: String,
-    /// The user, or the API key; empty for none.
+    /// User name or API key; empty for none.
     pub username: String,
-    /// The password, or the API secret.
+    /// Password or API secret.
     pub password: Secret,
-    /// How long an answer may take, in milliseconds.
+    /// Timeout of a request, milliseconds.
     pub timeout_ms: u32,
 }
 
@@ -37,12 +37,12 @@ impl Default for RegistrySettings {
 }
 
 impl RegistrySettings {
-    /// The addresses, in the order in which they are tried.
+    /// The URLs, in the order in which they are tried.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
         self.url.split(',').map(str::trim).filter(|url| !url.is_empty())
     }
 
-    /// Checks what frames need.
+    /// Checks the settings that framing needs.
     pub(super) fn check(&self, framing: Framing, problems: &mut Problems) {
         let is_address = |url: &str| url.starts_with("http://") || url.starts_with("https://");
         problems.unless(self.urls().all(is_address), "registry.url", "expected http://HOST:PORT or https://HOST");

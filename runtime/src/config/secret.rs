@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// What is shown in place of a secret.
+/// Shown in place of a secret.
 const MASK: &str = "***";
 
-/// A password or key. It can be read from settings and used, but neither printed nor written back.
+/// A password or key. It can be read from settings and used, but not printed or written back.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -18,17 +18,17 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself: for the client that needs it, never for a log or an error.
+    /// The text: only for the client that needs it, never for a log or an error.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether none is set.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The mask; empty when none is set, so that one sees whether there is one.
+    /// The mask; empty for an empty secret, so that people see whether one is set.
     fn shown(&self) -> &'static str {
         if self.is_empty() { "" } else { MASK }
     }

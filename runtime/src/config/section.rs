@@ -6,25 +6,25 @@ use std::io::{self, Read};
 
 use tributary_proto::kind::Kinds;
 
-/// What a section is compiled with, beside its own values.
+/// What compiling a section may use, beside its own values.
 #[derive(Debug, Clone, Copy)]
 pub struct Given<'a> {
     /// The kinds of identifiers and milestones that all sections share.
     pub kinds: &'a Kinds,
-    /// The zone in which days begin, by its IANA name.
+    /// The time zone in which days begin, by IANA name.
     pub time_zone: &'a str,
-    /// Reads a file that a setting names: sections read none themselves.
+    /// Reads a file named in a setting: sections do not read files themselves.
     pub read: fn(&str) -> io::Result<String>,
 }
 
 impl<'a> Given<'a> {
-    /// These kinds, the files of this machine, and days in UTC.
+    /// With these kinds, this machine's files, and days in UTC.
     pub fn new(kinds: &'a Kinds) -> Self {
         Self { kinds, time_zone: "UTC", read: read_small }
     }
 }
 
-/// The largest file that a setting names, bytes.
+/// Largest file named in a setting, bytes.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
 fn read_small(path: &str) -> io::Result<String> {
@@ -41,23 +41,23 @@ fn read_small(path: &str) -> io::Result<String> {
 pub struct OpenMap {
     /// Its dotted path below the section; empty for the section itself.
     pub path: &'static str,
-    /// Whether its keys contain dots themselves, as the settings of a Kafka client do.
+    /// Whether its keys may contain dots, as the properties of a Kafka client do.
     pub dotted: bool,
 }
 
-/// What the defaults alone do not say about the keys of a section.
+/// The shape of a section's keys, as far as its defaults do not show it.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
     /// Tables whose keys the user chooses. Their entries are added to the default ones.
     pub open: &'static [OpenMap],
-    /// Paths (a `*` matches one key) whose value replaces the default as a whole, because its form can vary.
+    /// Paths (`*` matches one key) whose value replaces the default as a whole, because its form can vary.
     pub whole: &'static [&'static str],
-    /// Keys that there were, each with the key, of any section, that has taken its place.
+    /// Former keys, each with the key (of any section) that replaces it.
     pub moved: &'static [(&'static str, &'static str)],
 }
 
 impl Shape {
-    /// All keys are in the defaults.
+    /// All keys are those of the defaults.
     pub const CLOSED: Self = Self { open: &[], whole: &[], moved: &[] };
 }
 
@@ -85,7 +85,7 @@ pub trait Section {
     /// Its name: the first part of its keys.
     const NAME: &'static str;
 
-    /// The shape of its keys, relative to the section, where the defaults do not show it.
+    /// The shape of its keys, relative to the section, as far as the defaults do not show it.
     const SHAPE: Shape = Shape::CLOSED;
 
     /// The result of compiling it.
@@ -94,7 +94,7 @@ pub trait Section {
     /// Checks and compiles it. `None` if it has errors, which are in `problems`.
     fn compile(&self, given: &Given<'_>, problems: &mut Problems) -> Option<Self::Compiled>;
 
-    /// The same, with the problems by their whole keys.
+    /// The same, with problems under their full keys.
     fn compile_in(&self, given: &Given<'_>, problems: &mut Problems) -> Option<Self::Compiled> {
         problems.below(Self::NAME, |problems| self.compile(given, problems))
     }
@@ -102,7 +102,7 @@ pub trait Section {
     /// The same for a section alone.
     ///
     /// # Errors
-    /// All that is wrong with it, by the keys below the section.
+    /// All errors, by the keys below the section.
     fn compiled(&self, kinds: &Kinds) -> Result<Self::Compiled, Problems> {
         let mut problems = Problems::default();
         match self.compile(&Given::new(kinds), &mut problems) {
@@ -112,11 +112,11 @@ pub trait Section {
     }
 }
 
-/// What is wrong with settings, by key.
+/// The errors in settings, by key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems(pub Vec<(String, String)>, Below);
 
-/// Where the keys that are named begin: nothing, or a section and a dot.
+/// Prefix of the keys in use: nothing, or a section and a dot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Below(String);
 
@@ -138,7 +138,7 @@ impl Problems {
         self.0.push((key, problem.into()));
     }
 
-    /// The same for a key of another section, whatever section is looked at.
+    /// The same for a key of any section, given in full.
     pub fn at_whole(&mut self, key: impl Into<String>, problem: impl Into<String>) {
         self.0.push((key.into(), problem.into()));
     }
@@ -150,13 +150,13 @@ impl Problems {
         }
     }
 
-    /// Records a problem where there is nothing.
+    /// Records a problem if `found` is `None`.
     pub fn check<T>(&mut self, found: Option<T>, key: &str, problem: &str) -> Option<T> {
         self.unless(found.is_some(), key, problem);
         found
     }
 
-    /// A number in a range, else its low end.
+    /// Checks that a number is in a range; returns it, or the low end.
     pub fn number(&mut self, key: &str, value: f64, low: f64, high: f64) -> f64 {
         if value.is_finite() && (low..=high).contains(&value) {
             return value;
@@ -165,7 +165,7 @@ impl Problems {
         low
     }
 
-    /// A whole number in a range, else the nearest that is.
+    /// Checks that an integer is in a range; returns it, or the nearest one in range.
     pub fn whole(&mut self, key: &str, value: u32, low: u32, high: u32) -> u32 {
         if !(low..=high).contains(&value) {
             self.at(key, format!("must be a whole number from {low} to {high}"));
@@ -173,7 +173,7 @@ impl Problems {
         value.clamp(low, high)
     }
 
-    /// A name that must be one of `known`; says which is nearest where it is not.
+    /// Checks that a name is one of `known`; otherwise reports it with the most similar one.
     pub fn known<'k>(&mut self, key: &str, name: &str, known: impl Iterator<Item = &'k str>) -> bool {
         let known: Vec<&str> = known.collect();
         if known.contains(&name) {
@@ -185,7 +185,7 @@ impl Problems {
         false
     }
 
-    /// Whatever `look` names is below this section, or this table of a section.
+    /// Runs `look` with keys relative to this section or table.
     pub fn below<T>(&mut self, section: &str, look: impl FnOnce(&mut Self) -> T) -> T {
         let inner = Below(format!("{}{section}.", self.1.0));
         let outer = std::mem::replace(&mut self.1, inner);
@@ -194,7 +194,7 @@ impl Problems {
         found
     }
 
-    /// Whether nothing was found.
+    /// Whether there are no problems.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -13,36 +13,36 @@ use super::section::{Given, OpenMap, Problems, Section, Shape};
 use crate::dead_letter_limit::DeadLetterLimits;
 use crate::topic::{Retention, Topic};
 
-/// What dead letters add to the record they hold: reason, detail, position. Generous.
+/// Size of a dead letter beside the record it holds: reason, detail, position. Generous.
 const DEAD_LETTER_OVERHEAD_BYTES: u64 = 64 * 1024;
 
 /// `[topics]`: names, partitions and retention.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TopicsSettings {
-    /// Begins the name of every topic: `tributary.credits`.
+    /// Prefix of the names of all topics: `tributary.credits`.
     pub prefix: String,
-    /// Partitions of topics that `topics create` makes.
+    /// Partitions of the topics that `topics create` makes.
     pub partitions: u32,
-    /// Copies of every record.
+    /// Replicas of every record.
     pub replication_factor: u32,
-    /// Days that raw input is kept; 0 for ever.
+    /// Days that raw records are kept; 0 for ever.
     pub raw_retention_days: u32,
-    /// Days that inboxes are kept, at least as long as the longest outage to recover from; 0 for ever.
+    /// Days that inboxes are kept: at least the longest outage to recover from; 0 for ever.
     pub inbox_retention_days: u32,
     /// Days that credit updates are kept; 0 for ever.
     pub credits_retention_days: u32,
-    /// Days that dead letters are kept; 0 for ever. They hold personal data.
+    /// Days that dead letters are kept; 0 for ever. They contain personal data.
     pub dead_letters_retention_days: u32,
-    /// Days that a deletion stays in compacted topics: a process that was away longer restores its state from the start.
+    /// Days that tombstones are kept in compacted topics: a process that was away longer restores its state completely.
     pub tombstone_retention_days: u32,
     /// The largest raw record, in bytes.
     pub record_bytes_max: u32,
     /// Names that differ from `prefix.role`, by role.
     pub names: BTreeMap<String, String>,
-    /// What stands before each row of a topic that others read.
+    /// The framing of rows in topics for readers.
     pub framing: Framing,
-    /// The Schema Registry, where rows are framed.
+    /// The Schema Registry, if rows are framed.
     pub registry: RegistrySettings,
 }
 
@@ -81,7 +81,7 @@ impl TopicsSettings {
         }
     }
 
-    /// The largest dead letter, in bytes: the record it holds, in JSON a third longer, and what is said about it.
+    /// The largest dead letter, in bytes: the record it holds (in JSON a third longer) and its other fields.
     pub fn dead_letter_bytes_max(&self) -> u64 {
         u64::from(self.record_bytes_max) / 3 * 4 + DEAD_LETTER_OVERHEAD_BYTES
     }
@@ -121,13 +121,13 @@ impl Section for TopicsSettings {
     }
 }
 
-/// `[state]`: where it is kept.
+/// `[state]`: where state is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StateSettings {
-    /// The folder; empty for `tributary` in the user's data folder (XDG), or `./tributary-state` where there is none.
+    /// The folder; empty for `tributary` in the user's data folder (XDG), or for `./tributary-state` if there is none.
     pub path: PathBuf,
-    /// Embedded log: whether a commit waits for the disk, so that it survives a failure of the machine and not only of the process.
+    /// Embedded log: whether a commit waits for the disk. Then it survives a crash of the machine, not only of the process.
     pub sync: bool,
 }
 
@@ -155,7 +155,7 @@ impl StateSettings {
         self.folder(|name| std::env::var(name).ok())
     }
 
-    /// The folder of the embedded log in it.
+    /// The folder of the embedded log inside it.
     pub fn folder_of_log(&self) -> PathBuf {
         self.folder_of_process().join("log")
     }
@@ -165,9 +165,9 @@ impl StateSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpSettings {
-    /// Address and port of `/metrics`, `/livez` and `/readyz`; loopback by default, for they have no login.
+    /// Address and port of `/metrics`, `/livez` and `/readyz`; loopback by default, because they have no authentication.
     pub listen: SocketAddr,
-    /// Address and port of `/livez` and `/readyz` alone, which may be known to more than metrics; `None` for no such listener.
+    /// Address and port for only `/livez` and `/readyz`, which more may reach than metrics; `None` for no such listener.
     #[serde(with = "address_or_none")]
     pub probes: Option<SocketAddr>,
 }
@@ -208,11 +208,11 @@ mod address_or_none {
     }
 }
 
-/// `[log]`: what is written to standard error.
+/// `[log]`: what is logged to standard error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogSettings {
-    /// The least severe level that is written.
+    /// The least severe level that is logged.
     pub level: LogLevel,
     /// For people or for programs.
     pub format: LogFormat,
@@ -224,17 +224,17 @@ impl Default for LogSettings {
     }
 }
 
-/// How severe a message is.
+/// The severity of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
-    /// Somebody must act.
+    /// An operator must act.
     Error,
-    /// Somebody should look.
+    /// An operator should look.
     Warn,
     /// What the service does.
     Info,
-    /// How it does it.
+    /// Details of what it does.
     Debug,
     /// Every step.
     Trace,
@@ -259,33 +259,33 @@ impl LogLevel {
 pub enum LogFormat {
     /// Lines for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Less would not hold the clients and the largest records.
+/// With less memory, clients and the largest records would not fit.
 const MEMORY_MB_MIN: u32 = 256;
 
 /// `[worker]`: how records are processed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkerSettings {
-    /// What the process may take in all, in MiB; how it is shared out: [`MemoryBudget`](super::memory::MemoryBudget). What a collector may hold is taken off
-    /// first.
+    /// Memory limit of the process, MiB; divided as in [`MemoryBudget`](super::memory::MemoryBudget), after the collector's part is
+    /// subtracted.
     pub memory_mb: u32,
-    /// So much of the limit of the control group, or else of the machine's memory, instead; 0: `memory_mb` counts.
+    /// Instead of `memory_mb`: percent of the memory limit of the control group, or of the machine's memory; 0: `memory_mb` counts.
     pub memory_percent: u32,
-    /// The most records in one transaction. Few mean low latency under load, many mean speed.
+    /// Most records per transaction. Few give low latency under load, many give throughput.
     pub batch_records: u32,
-    /// How long records are gathered for one transaction while more keep coming, in milliseconds. Short means low latency.
+    /// How long a transaction collects records while more arrive, milliseconds. Short gives low latency.
     pub batch_ms: u32,
-    /// Whether a process with the stage identity makes erasures of the requests to erase a person. If not, `tributary erase --requests` does.
+    /// Whether a process with the stage identity turns requests to erase a person into erasures, or `tributary erase --requests` does.
     pub expand_erasures: bool,
-    /// Threads of each stage.
+    /// Workers (threads) per stage.
     pub threads: ThreadSettings,
     /// Encoding of each output topic.
     pub formats: FormatSettings,
-    /// How much may be refused before the service stops.
+    /// How many records may be refused before a partition stops.
     pub dead_letters: DeadLetterLimits,
 }
 
@@ -305,7 +305,7 @@ impl Default for WorkerSettings {
 }
 
 impl WorkerSettings {
-    /// What the process may take in all, in MiB.
+    /// Memory limit of the process, MiB.
     pub fn process_mb(&self) -> u32 {
         let percent = Some(self.memory_percent).filter(|percent| *percent > 0);
         percent.and_then(super::memory::percent_mb).unwrap_or(self.memory_mb)
@@ -334,7 +334,7 @@ impl Section for WorkerSettings {
     }
 }
 
-/// `[worker.threads]`: workers of each stage in this process; more than the stage has partitions stay idle.
+/// `[worker.threads]`: workers per stage in this process; those beyond the number of partitions stay idle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ThreadSettings {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::section::Section;
 
-/// What the defaults alone do not say about the keys of all sections, which are whole here.
+/// The shape of the keys of all sections, as far as the defaults do not show it.
 #[derive(Debug, Clone, Default)]
 pub struct Shapes {
     open: Vec<(String, bool)>,
@@ -12,7 +12,7 @@ pub struct Shapes {
     moved: Vec<(String, &'static str)>,
 }
 
-/// What stands at a path.
+/// The kind of place at a path.
 #[derive(Debug, PartialEq)]
 pub(super) enum Place<'a> {
     /// A value, with its default where there is one.
@@ -21,14 +21,14 @@ pub(super) enum Place<'a> {
     Table,
     /// A table whose keys the user chooses.
     Open { dotted: bool },
-    /// Inside an entry of an open table: the entry's own type decides.
+    /// Inside an entry of an open table: the type of the entry decides.
     Inside,
-    /// Nothing: no such key.
+    /// There is no such key.
     Unknown,
 }
 
 impl Shapes {
-    /// These and a section's.
+    /// Adds a section.
     #[must_use]
     pub fn with<S: Section>(mut self) -> Self {
         let key = |below: &str| if below.is_empty() { S::NAME.to_owned() } else { format!("{}.{below}", S::NAME) };
@@ -38,13 +38,13 @@ impl Shapes {
         self
     }
 
-    /// The key that has taken the place of one that is no more.
+    /// The key that replaces a former one.
     pub(super) fn moved_to(&self, path: &[String]) -> Option<&'static str> {
         let path = path.join(".");
         self.moved.iter().find(|(from, _)| *from == path).map(|(_, to)| *to)
     }
 
-    /// Whether the keys of the open table at `path` have dots; `None` where there is none.
+    /// Whether the keys of the open table at `path` have dots; `None` if there is no such table.
     fn open_map(&self, path: &[String]) -> Option<bool> {
         self.open.iter().find(|(map, _)| map.split('.').eq(path.iter().map(String::as_str))).map(|(_, dotted)| *dotted)
     }
@@ -55,7 +55,7 @@ impl Shapes {
         })
     }
 
-    /// What stands at `path` in the defaults.
+    /// The kind of place at `path` in the defaults.
     pub(super) fn place<'a>(&self, defaults: &'a Value, path: &[String]) -> Place<'a> {
         let found = path.iter().try_fold(defaults, |at, key| at.get(key));
         if self.is_whole(path) {
@@ -75,14 +75,14 @@ impl Shapes {
         }
     }
 
-    /// How many keys of `path` are tried together: all of them for a plain value, up to the entry inside an open table.
+    /// How many keys of `path` form a unit that is tried alone: all of them for a plain value, up to the entry inside an open table.
     pub(super) fn unit_length(&self, path: &[String]) -> usize {
         (1..path.len())
             .find(|length| path.get(..*length).is_some_and(|part| self.open_map(part).is_some()))
             .map_or(path.len(), |length| length + 1)
     }
 
-    /// Splits a dotted key. In an open table with dotted keys the rest is one key.
+    /// Splits a dotted key. In an open table with dotted keys, the rest is one key.
     pub(super) fn split(&self, dotted: &str) -> Vec<String> {
         for (map, _) in self.open.iter().filter(|(_, dotted)| *dotted) {
             if let Some(rest) = dotted.strip_prefix(map).and_then(|rest| rest.strip_prefix('.')) {
@@ -111,16 +111,16 @@ pub(super) fn keys(defaults: &Value) -> Vec<String> {
     found
 }
 
-/// Names less alike than this are not worth mentioning.
+/// Names less similar than this are not suggested.
 pub(super) const LIKENESS_MIN: f64 = 0.75;
 
-/// Of these names the one that is most like `name`, and how much.
+/// The most similar of these names, and its similarity.
 pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<(f64, &'a str)> {
     let likeness = |other: &str| strsim::jaro_winkler(&name.to_lowercase(), other);
     known.iter().map(|other| (likeness(other), *other)).max_by(|a, b| a.0.total_cmp(&b.0))
 }
 
-/// The section beside `path` that is most like it, where one is like it: what its author meant. `takes` says what may be one.
+/// The section beside `path` that its author probably meant: the most similar one, if any. `takes` filters the candidates.
 pub(super) fn meant(defaults: &Value, path: &[String], takes: impl Fn(&Value) -> bool) -> Option<String> {
     let (name, parent) = path.split_last()?;
     let beside = parent.iter().try_fold(defaults, |at, key| at.get(key))?.as_object()?;
@@ -129,11 +129,11 @@ pub(super) fn meant(defaults: &Value, path: &[String], takes: impl Fn(&Value) ->
     near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness >= LIKENESS_MIN).map(|(_, key)| key.clone())
 }
 
-/// What to do about a key that does not exist: the nearest one that does, by its whole path or beside it.
+/// A suggestion for an unknown key: the most similar key, by its full path or in the same table.
 pub(super) fn advice(shapes: &Shapes, defaults: &Value, path: &[String]) -> String {
     let wanted = path.join(".");
     if let Some(now) = shapes.moved_to(path) {
-        return format!("is no more: set `{now}`, which is for all parts");
+        return format!("was removed: set `{now}`, which applies to all parts");
     }
     let last = path.last().map(String::as_str).unwrap_or_default();
     let parent = path.get(..path.len().saturating_sub(1)).unwrap_or_default();

@@ -231,7 +231,7 @@ fn a_misspelt_section_hides_no_error_inside_it() {
 }
 
 #[test]
-fn what_stands_under_the_right_section_counts_before_a_misspelt_one() {
+fn keys_of_the_right_section_win_over_those_of_a_misspelt_one() {
     let case = Case::new().file("a.toml", "[topics]\npartitions = 0\n[topcis]\npartitions = 3\n");
     assert_eq!(
         case.errors(),

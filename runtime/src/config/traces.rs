@@ -4,15 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use super::section::{Given, Problems, Section};
 
-/// Which records are traced, and where their spans go. Kafka only: the embedded log has no headers.
+/// `[traces]`: which records are traced, and where spans are exported. Kafka only: the embedded log has no headers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TraceSettings {
-    /// Where spans are sent: OTLP over HTTP with Protobuf, for example `http://127.0.0.1:4318/v1/traces`. Empty: nothing is traced. Plain
-    /// HTTP; an OpenTelemetry collector beside the process adds TLS and credentials.
+    /// URL for spans: OTLP over HTTP with Protobuf, for example `http://127.0.0.1:4318/v1/traces`. Empty: no traces. Plain HTTP; an
+    /// OpenTelemetry collector beside the process adds TLS and credentials.
     pub otlp_endpoint: String,
-    /// The share of raw records that begin a trace, 0 to 1. A raw record with the header `traceparent` belongs to the sender's trace: it is
-    /// traced if that is recorded.
+    /// The share of raw records that begin a trace, 0 to 1. A raw record with the header `traceparent` belongs to the sender's trace, and
+    /// is traced if that is sampled.
     pub sample_ratio: f64,
 }
 
@@ -23,7 +23,7 @@ impl Default for TraceSettings {
 }
 
 impl TraceSettings {
-    /// Whether anything is traced.
+    /// Whether tracing is on.
     pub fn is_on(&self) -> bool {
         !self.otlp_endpoint.is_empty()
     }

@@ -16,7 +16,7 @@ pub(super) fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Checks that `value` is of the kind of the default; what is wrong otherwise, without naming the value.
+/// Checks that `value` is of the kind of the default. The error does not contain the value.
 pub(super) fn same_kind(value: &Value, default: Option<&Value>) -> Result<(), String> {
     let fits = match (default, value) {
         (None | Some(Value::Null), _) => true,
@@ -29,7 +29,7 @@ pub(super) fn same_kind(value: &Value, default: Option<&Value>) -> Result<(), St
     }
 }
 
-/// Reads text (of an environment variable or a flag) as a value of the default's kind.
+/// Parses text (from an environment variable or a flag) as a value of the default's kind.
 pub(super) fn from_text(text: &str, default: Option<&Value>) -> Result<Value, String> {
     let text = text.trim();
     match default {
@@ -50,7 +50,7 @@ fn parse(text: &str) -> Result<Value, String> {
     from_toml(parsed.get_ref(), &mut |text| Ok(Value::from(text)))
 }
 
-/// Converts a TOML value; `text` is asked what each string becomes.
+/// Converts a TOML value; `text` converts each string.
 pub(super) fn from_toml(value: &DeValue<'_>, text: &mut dyn FnMut(&str) -> Result<Value, String>) -> Result<Value, String> {
     Ok(match value {
         DeValue::String(string) => text(string)?,
@@ -76,7 +76,7 @@ fn table_from_toml(table: &DeTable<'_>, text: &mut dyn FnMut(&str) -> Result<Val
     Ok(Value::Object(entries.collect::<Result<_, String>>()?))
 }
 
-/// Puts `value` at `path`, making the tables on the way.
+/// Sets `value` at `path`; creates missing tables.
 pub(super) fn set(root: &mut Value, path: &[String], value: Value) {
     let mut at = root;
     for key in path {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-/// The values of all keys. Two of them can be compared; nothing else can be learnt from them.
+/// The values of all keys. They can only be compared, because they may be secrets.
 #[derive(Clone, Default, PartialEq)]
 pub struct Values(Value);
 
@@ -19,7 +19,7 @@ impl Values {
         Self(tree)
     }
 
-    /// The dotted keys whose values differ, in their order. A list is one value.
+    /// The dotted keys whose values differ, in order. A list counts as one value.
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ impl Values {
         found
     }
 
-    /// Takes over the values of these dotted keys.
+    /// Copies the values of the keys that `taken` accepts.
     pub fn adopt(&mut self, other: &Self, taken: impl Fn(&str) -> bool) {
         for key in self.changed(other).into_iter().filter(|key| taken(key)) {
             let path: Vec<String> = key.split('.').map(str::to_owned).collect();

@@ -10,7 +10,7 @@ use crate::topic::Topic;
 
 const FOLDER: &str = "accepted";
 
-/// Accepts that the records of a partition below offset `until` are refused, in the embedded log of this folder.
+/// Stores in the embedded log's folder that an operator accepts the refusal of records below offset `until` of a partition.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -19,7 +19,7 @@ pub fn accept(log: &Path, topic: Topic, partition: u32, until: u64) -> Result<()
     write(&file, until).map_err(|error| super::store_error("accepting refusals beside", log, error))
 }
 
-/// The offset below which refusals of a partition were accepted.
+/// The offset below which refused records of a partition are accepted.
 pub(super) fn accepted(log: &Path, topic: Topic, partition: u32) -> Option<u64> {
     fs::read_to_string(file(log, topic, partition)).ok()?.trim().parse().ok()
 }
@@ -28,7 +28,7 @@ fn file(log: &Path, topic: Topic, partition: u32) -> PathBuf {
     log.join(FOLDER).join(format!("{}-{partition}", topic.name()))
 }
 
-/// Whoever reads it finds the whole of it, or what was there before.
+/// Replaces the file atomically: readers see the old or the new content.
 fn write(file: &Path, until: u64) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_accepted_last_holds() {
+    fn the_last_acceptance_counts() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(accepted(folder.path(), Topic::Offline, 0), None);
         accept(folder.path(), Topic::Offline, 0, 17).unwrap();

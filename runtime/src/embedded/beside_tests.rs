@@ -7,7 +7,7 @@ use crate::state::{ActorKey, Snapshot, Write};
 const STAGE: StageLog = StageLog { stage: "identity", inputs: &[Topic::IdentityInbox], changelog: None };
 
 #[test]
-fn who_opens_it_for_reading_sees_all_that_was_committed_by_then() {
+fn a_reader_sees_all_that_was_committed_when_it_opened() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let options =
@@ -23,7 +23,7 @@ fn who_opens_it_for_reading_sees_all_that_was_committed_by_then() {
         let transaction = Transaction { offsets, state: vec![(0, vec![write])], ..Transaction::default() };
         log.session(STAGE, 0, 1).commit(transaction).unwrap();
 
-        // The writer is at work, and has flushed nothing.
+        // The writer is open, and has flushed nothing.
         let beside = EmbeddedLog::open_read_only(&path).unwrap();
         assert_eq!((beside.end(Topic::IdentityInbox, 0), beside.lag(&STAGE).unwrap()), (next, 0));
         let mut states = beside.states();

@@ -14,37 +14,37 @@ use super::notes::{Latest, Tombstone};
 use super::{EmbeddedError, RECORDS, keys};
 use crate::topic::Topic;
 
-/// The compacted topics that the embedded log has: it needs no changelogs.
+/// The compacted topics of the embedded log, which has no changelogs.
 fn compacted() -> impl Iterator<Item = Topic> {
     Topic::public().filter(|topic| topic.compacted())
 }
 
-/// A record, as far as compaction looks at it.
+/// The parts of a record that compaction needs.
 struct Looked {
     offset: u64,
     key: Hash128,
     tombstone: bool,
-    /// Whether it is a row that says that all was erased, and a tombstone follows.
+    /// Whether it is a row marked `erased`, which a tombstone follows.
     erased: bool,
 }
 
-/// What a step changes of one partition.
+/// The changes of one step in one partition.
 struct Step<'a> {
     inner: &'a Inner,
     topic: Topic,
     at: u32,
     now_ms: i64,
     batch: WriteBatch,
-    /// The latest records of the keys that were looked at.
+    /// The latest records of the keys seen in this step.
     latest: HashMap<Hash128, Option<Latest>>,
-    /// Rows of this step that say that all was erased.
+    /// By offset, whether a row is marked `erased`.
     erased: HashMap<u64, bool>,
-    /// The first and the last that were deleted.
+    /// The first and the last deleted offset.
     deleted: Option<(u64, u64)>,
 }
 
 impl Inner {
-    /// Compacts by at most `max` records of each partition; returns how many were looked at.
+    /// Compacts at most `max` records of each partition; returns how many were read.
     pub(super) fn compact_some(&self, now_ms: i64, max: usize) -> Result<usize, EmbeddedError> {
         let mut looked_at = 0;
         for topic in compacted() {
@@ -78,7 +78,7 @@ impl Inner {
         Ok(records.len())
     }
 
-    /// Deletes tombstones that were looked at up to a time, with what stays beside them; at most `max`. Returns how many are gone.
+    /// Deletes tombstones read by compaction up to a time, with the rows kept beside them; at most `max`. Returns how many were deleted.
     pub(super) fn drop_tombstones(&self, until_ms: i64, max: usize) -> Result<usize, EmbeddedError> {
         let due = self.tombstones(until_ms, max)?;
         for of in &due {
@@ -112,7 +112,8 @@ impl Step<'_> {
     fn look_at(&mut self, record: &Looked) -> Result<(), EmbeddedError> {
         self.erased.insert(record.offset, record.erased);
         let before = self.latest(record.key)?;
-        // Looked at before: a step is repeated only where its batch was not written, but to delete the only record would be a loss.
+        // This record was handled before. A step is repeated only if its batch was not written, but deleting the only record of a key must
+        // be impossible.
         if before.is_some_and(|before| before.offset >= record.offset) {
             return Ok(());
         }
@@ -136,7 +137,7 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Whether the record there is a row that says that all was erased.
+    /// Whether the record at this offset is a row marked `erased`.
     fn says_erased(&self, offset: u64) -> Result<bool, EmbeddedError> {
         if let Some(known) = self.erased.get(&offset) {
             return Ok(*known);
@@ -168,9 +169,9 @@ impl Step<'_> {
     }
 }
 
-/// A row that says that all of a profile or an account was erased.
+/// Whether a row of a profile or an account is marked `erased`.
 fn says_erased(topic: Topic, value: &[u8]) -> bool {
-    // Such a row holds an id and a flag: what is longer need not be read.
+    // Such a row has only an id and a flag: longer ones need not be decoded.
     if value.len() > 512 {
         return false;
     }

@@ -11,33 +11,33 @@ use crate::rocks_failure::{is_damage, is_locked, says_full};
 /// Why the embedded log failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
-    /// RocksDB.
+    /// RocksDB failed.
     #[error("{operation} the embedded log in {}: {why}", .path.display())]
     Store {
-        /// What was being done.
+        /// What was tried.
         operation: &'static str,
         /// The folder.
         path: PathBuf,
-        /// What RocksDB said.
+        /// The error of RocksDB.
         why: String,
     },
-    /// A file is damaged or gone.
+    /// A file is damaged or missing.
     #[error(
-        "{operation} the embedded log in {}: a file is damaged or gone: {why}. Nothing was changed. Put a backup back with `tributary state \
+        "{operation} the embedded log in {}: a file is damaged or missing: {why}. Nothing was changed. Restore a backup with `tributary state \
          restore --replace`, or see with `tributary state accept-loss` what can be read without it",
         .path.display()
     )]
     Damaged {
-        /// What was being done.
+        /// What was tried.
         operation: &'static str,
         /// The folder.
         path: PathBuf,
-        /// What RocksDB said.
+        /// The error of RocksDB.
         why: String,
     },
-    /// Something that was committed is not there any more.
+    /// Committed data is missing.
     #[error(
-        "the embedded log in {} lacks what it once had: {missing}. Nothing was changed. Put a backup back with `tributary state restore \
+        "the embedded log in {} has lost data: {missing}. Nothing was changed. Restore a backup with `tributary state restore \
          --replace`, or go on without it: `tributary state accept-loss`",
         .path.display()
     )]
@@ -49,19 +49,19 @@ pub enum EmbeddedError {
     },
     /// The high-water mark cannot be used.
     #[error(
-        "the embedded log in {}: its high-water mark {why}, so that nobody knows whether all of the log is there. Nothing was changed. Put \
-         the file or a backup back, or take what is there as all of it: `tributary state accept-loss --yes`",
+        "the embedded log in {}: its high-water mark {why}, so it is unknown whether the log is complete. Nothing was changed. Restore \
+         the file or a backup, or accept what is there as the whole log: `tributary state accept-loss --yes`",
         .path.display()
     )]
     HighWater {
         /// The folder.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
-    /// There are files of a log, and no log.
+    /// A folder has files of a log, but no log.
     #[error(
-        "the folder {} has files of an embedded log, but its file CURRENT is gone: no new log is begun there. Put the file or a backup back \
+        "the folder {} has files of an embedded log, but its file CURRENT is missing: no new log is begun there. Restore the file or a backup \
          (`tributary state restore --replace`), or choose an empty state.path",
         .path.display()
     )]
@@ -75,7 +75,7 @@ pub enum EmbeddedError {
         /// The folder.
         path: PathBuf,
     },
-    /// It was made with another number of partitions.
+    /// It was created with another number of partitions.
     #[error(
         "the embedded log in {} has {found} partitions, not {wanted}: set topics.partitions = {found}, or replay into a new folder",
         .path.display()
@@ -83,9 +83,9 @@ pub enum EmbeddedError {
     Partitions {
         /// The folder.
         path: PathBuf,
-        /// Its partitions.
+        /// Its number of partitions.
         found: u32,
-        /// Those that were asked for.
+        /// The configured number.
         wanted: u32,
     },
     /// It was written by another version.
@@ -99,7 +99,7 @@ pub enum EmbeddedError {
 }
 
 impl EmbeddedError {
-    /// Whether there was no room on the disk: then it may succeed later. RocksDB refuses for ever what it has refused for another reason.
+    /// Whether the disk is full: then a later attempt may succeed. After any other error, RocksDB refuses all further writes.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Store { why, .. } if says_full(why))
     }
@@ -113,7 +113,7 @@ pub(super) fn store_error(operation: &'static str, path: &Path, why: impl ToStri
     EmbeddedError::Store { operation, path: path.to_owned(), why }
 }
 
-/// What RocksDB's failure means to an operator.
+/// The error for an operator, from RocksDB's.
 pub(super) fn rocks_error(operation: &'static str, path: &Path, error: &rocksdb::Error) -> EmbeddedError {
     let (path, why) = (path.to_owned(), error.to_string());
     if is_locked(error) {

@@ -16,12 +16,12 @@ use crate::stage::{Erasure, Output};
 use crate::topic::Topic;
 use crate::topic::format;
 
-/// Somebody who is to be forgotten.
+/// An erasure whose raw data is to be deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sought {
-    /// Who was erased, and up to when.
+    /// The identifier, and the time of the erasure.
     pub erasure: Erasure,
-    /// When the erasure was read, milliseconds since 1970-01-01 UTC: what came before and does not say when it happened is void, too.
+    /// When the erasure was read, milliseconds since 1970-01-01 UTC: earlier records without a time of their own are void, too.
     pub noted_ms: i64,
 }
 
@@ -69,12 +69,12 @@ pub trait Recognise {
     fn mentions(&self, text: &[u8]) -> bool;
 }
 
-/// Records that are looked at in one go.
+/// Records per read.
 const LOOK: usize = 2_000;
 
 impl Inner {
-    /// Drops raw records that were read, and dead letters, that name who is to be forgotten, while `go_on` says so. Returns how many are
-    /// gone; `None` where it was to stop before the end.
+    /// Deletes processed raw records, and dead letters, that name an erased identifier, while `go_on` returns true. Returns how many;
+    /// `None` if it was stopped before the end.
     pub(super) fn drop_named(
         &self,
         sought: &[Sought],
@@ -83,7 +83,7 @@ impl Inner {
     ) -> Result<Option<u64>, EmbeddedError> {
         let mut gone = 0;
         recognise.look_for(sought);
-        // The letters first: one that is dropped is noted with its raw record, and goes with it.
+        // Dead letters first: when a raw record is dropped later, its dead letter is dropped and noted with it.
         for topic in [Topic::DeadLetters].into_iter().chain(Topic::RAW) {
             for at in 0..self.partitions {
                 let (mut from, until) = (0, self.forgettable(topic, at)?);
@@ -99,8 +99,8 @@ impl Inner {
         Ok(Some(gone))
     }
 
-    /// Credit updates stay, for sums are made of them; but a touch's id or campaign may name who has brought it. Once its row is taken back
-    /// both are replaced in all that was said of it, by the same in each: whoever sums up, by whatever column, gets what he got before.
+    /// Credit updates stay, because readers sum them. But a touch's id or campaign may contain personal data of the person who brought it.
+    /// Once its row is taken back, both are replaced in all its updates consistently: so every sum, by any column, stays the same.
     pub(super) fn rename_touches(&self, recognise: &dyn Recognise, go_on: &dyn Fn() -> bool) -> Result<(), EmbeddedError> {
         for at in 0..self.partitions {
             let until = self.forgettable(Topic::Credits, at)?;
@@ -127,7 +127,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Looks at some records; returns from where to go on, and how many were dropped.
+    /// Reads some records; returns the offset from which to continue, and how many were dropped.
     fn drop_some(
         &self,
         topic: Topic,
@@ -170,7 +170,7 @@ impl Inner {
         Ok((next, named.len() as u64))
     }
 
-    /// Writes anew what files hold bytes of something deleted; with `state`, also of the state, where everything may have changed.
+    /// Rewrites the files that contain bytes of deleted records; with `state`, also those of the state.
     pub(super) fn scrub(&self, state: bool) -> Result<(), EmbeddedError> {
         let errors = self.background_errors();
         let unclean = self.unclean()?;
@@ -187,10 +187,10 @@ impl Inner {
             return Err(store_error("compacting", &self.path, "RocksDB could not write its files anew; see its LOG"));
         }
         let mut batch = WriteBatch::default();
-        // Workers delete, too.
+        // Holds the lock, because workers also delete.
         let _held = self.lock();
         for (topic, at, from, to) in unclean {
-            // Unless more was deleted there meanwhile.
+            // Skipped if more was deleted in this range meanwhile.
             if self.unclean()?.contains(&(topic, at, from, to)) {
                 self.delete_unclean(&mut batch, topic, at)?;
             }
@@ -198,7 +198,7 @@ impl Inner {
         self.write(batch)
     }
 
-    /// Takes out who was forgotten, and lets go of the bytes of that, too.
+    /// Removes the notes of these erasures, and rewrites the files that contain their bytes.
     pub(super) fn settle(&self, done: &[Pending]) -> Result<(), EmbeddedError> {
         let mut batch = WriteBatch::default();
         {
@@ -207,7 +207,7 @@ impl Inner {
             self.write(batch)?;
         }
         self.flush_families()?;
-        // Small, and all of it: a file that is only moved down would keep what it says was deleted.
+        // It is small, and all of it: a file that is only moved to a lower level would keep the deleted bytes.
         let mut options = CompactOptions::default();
         options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
         self.db.compact_range_cf_opt(self.family(META)?, None::<&[u8]>, None::<&[u8]>, &options);
@@ -220,7 +220,7 @@ impl Inner {
     }
 }
 
-/// A credit update that was read.
+/// A credit update as read.
 struct Said {
     offset: u64,
     timestamp_ms: i64,
@@ -228,7 +228,7 @@ struct Said {
     value: Vec<u8>,
 }
 
-/// What was said of touches that name somebody, by all that a row shows beside its share.
+/// The updates of touches with personal data, by face.
 #[derive(Default)]
 struct Faces {
     of: BTreeMap<Vec<u8>, Face>,
@@ -236,7 +236,7 @@ struct Faces {
 
 #[derive(Default)]
 struct Face {
-    /// What is left, by model.
+    /// The sum of the weights, by model.
     weights: BTreeMap<String, i64>,
     said: Vec<Said>,
 }
@@ -262,14 +262,14 @@ impl Faces {
         said.push(Said { offset, timestamp_ms, key: key.to_vec(), value: value.to_vec() });
     }
 
-    /// What was said of those of which nothing is left.
+    /// The updates of those whose sums are zero.
     fn taken_back(self) -> Vec<Said> {
         let gone = self.of.into_values().filter(|face| face.weights.values().all(|weight| *weight == 0));
         gone.flat_map(|face| face.said).collect()
     }
 }
 
-/// A credit update with its texts that name somebody replaced, in the format it has.
+/// A credit update with personal data in its texts replaced, in the same format; `None` if there is none.
 fn renamed(value: &[u8], recognise: &dyn Recognise) -> Option<Vec<u8>> {
     let mut update = format::read::<CreditUpdate>(value).ok()?;
     let CreditUpdate { touch_id, source, medium, campaign, content, term, .. } = &mut update;
@@ -282,7 +282,7 @@ fn renamed(value: &[u8], recognise: &dyn Recognise) -> Option<Vec<u8>> {
     if json { serde_json::to_vec(&update).ok() } else { Some(update.encode_to_vec()) }
 }
 
-/// Whether a dead letter names somebody: in the record that it holds, or in its key.
+/// Whether a dead letter names an erased identifier: in the record it holds, or in its key.
 fn names_in_letter(recognise: &mut dyn Recognise, key: &[u8], value: &[u8]) -> bool {
     let Ok(letter) = format::read::<DeadLetter>(value) else { return false };
     let Some(topic) = Topic::find(&letter.topic) else { return false };

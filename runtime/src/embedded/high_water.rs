@@ -27,23 +27,23 @@ use crate::topic::Topic;
 /// The file's name. Part of the stored format: do not change.
 const NAME: &str = "HIGH-WATER";
 const MAGIC: &[u8; 8] = b"TRIBMARK";
-/// Bytes before the ends, and of each end.
+/// Bytes before the ends, and bytes of each end.
 const HEAD: usize = 28;
 const ENTRY: usize = 21;
-/// Slots are whole pages, so that one being written never touches the other.
+/// A slot is a whole number of pages, so that writing one never touches the other.
 const PAGE: usize = 4_096;
 
-/// Where a partition ends.
+/// The end of a partition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct End {
     /// The offset of the next record to be written.
     pub offset: u64,
-    /// A hash of all records that were ever written, each with the hash before it.
+    /// A hash chained over all records ever written to it.
     pub hash: u64,
 }
 
 impl End {
-    /// The end after another record, whose stored value this is.
+    /// The end after one more record, with this stored value.
     pub fn after(self, value: &[u8]) -> Self {
         Self { offset: self.offset + 1, hash: xxh3_64_with_seed(value, self.hash) }
     }
@@ -52,34 +52,34 @@ impl End {
 /// Ends by topic and partition.
 pub(super) type Ends = BTreeMap<(Topic, u32), End>;
 
-/// How far a log has come.
+/// The high-water mark of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct HighWater {
-    /// Transactions committed.
+    /// The number of committed transactions.
     pub sequence: u64,
-    /// Where each partition ends.
+    /// The end of each partition.
     pub ends: Ends,
 }
 
-/// What a log once had and has no more.
+/// Data that a log once had and has lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Missing {
-    /// Transactions; 0 where records differ that should be the same.
+    /// The number of lost transactions; 0 if records differ.
     pub transactions: u64,
     /// Records, by topic and partition.
     pub records: Vec<MissingRecords>,
 }
 
-/// Records of a partition that are not there any more.
+/// Lost records of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MissingRecords {
     /// The topic.
     pub topic: Topic,
     /// The partition.
     pub partition: u32,
-    /// Where it ends.
+    /// Its end now.
     pub found: u64,
-    /// Where it once ended. The same as `found` where the records before are others.
+    /// Its former end; equal to `found` if earlier records differ.
     pub expected: u64,
 }
 
@@ -101,7 +101,7 @@ impl Display for Missing {
 }
 
 impl HighWater {
-    /// What is missing in a log that has come as far as `found`; `None` where all is there.
+    /// What a log has lost that has only reached `found`; `None` if nothing is missing.
     pub fn missing_in(&self, found: &Self) -> Option<Missing> {
         let transactions = self.sequence.saturating_sub(found.sequence);
         let differing = |((topic, partition), expected): (&(Topic, u32), &End)| {
@@ -129,7 +129,7 @@ impl HighWater {
         into.extend_from_slice(&xxh3_64(into).to_be_bytes());
     }
 
-    /// The generation and what a slot says; `None` where it is not whole.
+    /// The generation and content of a slot; `None` if it is incomplete.
     fn decode(slot: &[u8]) -> Option<(u64, Self)> {
         let (magic, rest) = slot.split_first_chunk::<8>()?;
         let (generation, rest) = rest.split_first_chunk::<8>()?;
@@ -155,15 +155,15 @@ impl HighWater {
     }
 }
 
-/// Where the mark of the log in a folder is.
+/// The path of the mark for the log in a folder.
 pub(super) fn file_in(folder: &Path) -> PathBuf {
     folder.join(NAME)
 }
 
-/// What the mark of a folder says; `None` where there is none.
+/// The mark in a folder; `None` if there is none.
 ///
 /// # Errors
-/// When it cannot be read, or no slot is whole.
+/// When it cannot be read, or no slot is complete.
 pub(super) fn read(folder: &Path) -> io::Result<Option<HighWater>> {
     let bytes = match fs::read(file_in(folder)) {
         Ok(bytes) => bytes,
@@ -184,12 +184,12 @@ pub(super) struct HighWaterFile {
     slot_bytes: usize,
     generation: u64,
     buffer: Vec<u8>,
-    /// Whether the last writing failed.
+    /// Whether the last write failed.
     failing: bool,
 }
 
 impl HighWaterFile {
-    /// Begins a mark in a folder, in place of what was there. On disk once this returns.
+    /// Creates the mark in a folder, replacing any former one. Flushed to disk on return.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -199,7 +199,7 @@ impl HighWaterFile {
         let slot_bytes = buffer.len().next_multiple_of(PAGE);
         let draft = file_in(folder).with_extension("new");
         let file = File::create(&draft)?;
-        // Both slots are written out, so that a full disk has room for later ones.
+        // Both slots are written, so that later writes need no more disk space.
         let mut slot = buffer.clone();
         slot.resize(slot_bytes, 0);
         file.write_all_at(&slot, 0)?;
@@ -210,7 +210,7 @@ impl HighWaterFile {
         Ok(Self { file, slot_bytes, generation: 0, buffer, failing: false })
     }
 
-    /// Raises the mark. It may stay behind the log for a while: so a failure is told once, and nothing else is done.
+    /// Raises the mark. The mark may be behind the log, so a failure is only logged, once.
     pub fn raise(&mut self, mark: &HighWater) {
         self.generation += 1;
         mark.encode(self.generation, &mut self.buffer);
@@ -223,7 +223,7 @@ impl HighWaterFile {
         self.failing = written.is_err();
     }
 
-    /// Waits until the mark is on disk.
+    /// Flushes the mark to disk.
     ///
     /// # Errors
     /// When it cannot be written.

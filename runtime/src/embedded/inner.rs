@@ -16,9 +16,9 @@ use crate::topic::Topic;
 /// Ends of topics and offsets of stages, as committed.
 #[derive(Default)]
 pub(super) struct Positions {
-    /// How far the log has come, and where each partition ends.
+    /// The high-water mark, with the end of each partition.
     pub water: HighWater,
-    /// Where that is written down beside the database; `None` where the log is only read.
+    /// The file of the high-water mark beside the database; `None` if the log is open for reading only.
     pub mark: Option<HighWaterFile>,
     /// Per stage, topic and partition: the offset of the next record to be read.
     pub read: BTreeMap<(&'static str, Topic, u32), u64>,
@@ -41,7 +41,7 @@ pub(super) struct Inner {
     pub sync: bool,
     pub json_dead_letters: bool,
     pub positions: Mutex<Positions>,
-    /// Signalled when records were written.
+    /// Notified when records were written.
     pub written: Condvar,
 }
 
@@ -60,7 +60,7 @@ impl Inner {
         rocks_error(operation, &self.path, error)
     }
 
-    /// Writes a batch as the next transaction, after which the partitions end at `ends`: all of it or nothing.
+    /// Writes a batch as the next transaction, after which the partitions end at `ends`. Atomic.
     pub fn commit(&self, positions: &mut Positions, mut batch: WriteBatch, ends: Ends) -> Result<(), EmbeddedError> {
         let meta = self.family(META)?;
         let sequence = positions.water.sequence + 1;
@@ -79,7 +79,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Writes a batch that is no transaction: of upkeep, which is done again where it was lost.
+    /// Writes a batch of upkeep, which is not a transaction: if it is lost, upkeep does it again.
     pub fn write(&self, batch: WriteBatch) -> Result<(), EmbeddedError> {
         let mut options = WriteOptions::default();
         options.set_sync(self.sync);
@@ -101,14 +101,14 @@ impl Inner {
         Ok(())
     }
 
-    /// Moves all that was committed into table files, of all families at once: the write-ahead log that has it is deleted.
+    /// Flushes all memtables together; the write-ahead log with their content is then deleted.
     pub fn flush_families(&self) -> Result<(), EmbeddedError> {
         let families = FAMILIES.into_iter().map(|name| self.family(name)).collect::<Result<Vec<_>, _>>()?;
         let families: Vec<_> = families.iter().collect();
         self.db.flush_cfs_opt(&families, &FlushOptions::default()).map_err(|error| self.error("flushing", &error))
     }
 
-    /// The same, while nobody commits: the write-ahead log has nothing then. Log and mark are on disk once this returns.
+    /// The same while nobody commits, so the write-ahead log becomes empty. Log and mark are flushed to disk on return.
     pub fn flush(&self) -> Result<(), EmbeddedError> {
         let positions = self.lock();
         self.flush_families()?;
@@ -118,7 +118,7 @@ impl Inner {
         }
     }
 
-    /// The next offset of a stage, read from disk the first time.
+    /// The offset of the next record that a stage reads; loaded from disk the first time.
     pub fn next(&self, positions: &mut Positions, stage: &'static str, topic: Topic, at: u32) -> Result<u64, EmbeddedError> {
         if let Some(next) = positions.read.get(&(stage, topic, at)) {
             return Ok(*next);
@@ -132,13 +132,13 @@ impl Inner {
         Ok(next)
     }
 
-    /// How far the log has come by what is in it; `None` where an older version made it, which did not write that down.
+    /// The high-water mark as stored in the log itself; `None` if an older version, which did not store it, created the log.
     pub fn stored_water(&self) -> Result<Option<HighWater>, EmbeddedError> {
         let meta = self.family(META)?;
         let read = |key: &[u8]| self.db.get_cf(meta, key).map_err(|error| self.error("reading", &error));
         let number = |key: &[u8]| Ok(read(key)?.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes));
         let Some(sequence) = number(keys::SEQUENCE)? else { return Ok(None) };
-        // A write-ahead log that lost its end is borne by RocksDB even where another one follows it.
+        // RocksDB accepts a truncated write-ahead log even if another one follows it, so the transactions are counted here.
         let missing = sequence.saturating_sub(number(keys::COUNT)?.unwrap_or(0));
         if missing > 0 {
             let why = format!("{missing} transactions before the last ones are missing");
@@ -152,7 +152,7 @@ impl Inner {
         Ok(Some(HighWater { sequence, ends }))
     }
 
-    /// The same of a log that did not write it down, by its records.
+    /// The same for such an older log, computed from its records.
     pub fn find_water(&self) -> Result<HighWater, EmbeddedError> {
         let end = |(topic, at)| Ok(((topic, at), End { offset: self.find_end(topic, at)?, hash: 0 }));
         Ok(HighWater { sequence: 0, ends: self.places().map(end).collect::<Result<_, EmbeddedError>>()? })
@@ -169,7 +169,7 @@ impl Inner {
         match self.db.iterator_cf(self.family(RECORDS)?, mode).next() {
             Some(Ok((key, _))) if keys::same_partition(&key, &upper) => Ok(keys::offset_of(&key) + 1),
             Some(Err(error)) => Err(self.error("reading", &error)),
-            // Every record was read and deleted: the end is where the reader stands.
+            // All records were read and deleted: the end is the reader's offset.
             _ => self.last_read(topic, at),
         }
     }
@@ -202,7 +202,7 @@ impl Inner {
         iterator.status().map_err(|error| self.error("reading", &error))
     }
 
-    /// Waits until records may have been written.
+    /// Waits until records are written, at most `limit`.
     pub fn wait(&self, positions: MutexGuard<'_, Positions>, limit: Duration) {
         drop(self.written.wait_timeout(positions, limit));
     }

@@ -9,7 +9,7 @@ pub(super) const PARTITIONS: &[u8] = b"partitions";
 pub(super) const SEQUENCE: &[u8] = b"sequence";
 pub(super) const COUNT: &[u8] = b"count";
 
-/// Length of the part of a record's key that names its partition.
+/// Bytes of the partition in a record's key.
 const PARTITION_LEN: usize = 5;
 
 /// The topic's number on disk.
@@ -17,13 +17,13 @@ pub(super) fn number(topic: Topic) -> u8 {
     topic.spec().number
 }
 
-/// How keys name a partition of a topic.
+/// The form of a topic's partition in keys.
 pub(super) fn place(topic: Topic, partition: u32) -> [u8; PARTITION_LEN] {
     let [a, b, c, d] = partition.to_be_bytes();
     [number(topic), a, b, c, d]
 }
 
-/// What [`place`] wrote.
+/// Parses the form of [`place`].
 pub(super) fn parse_place(bytes: &[u8]) -> Option<(Topic, u32)> {
     let (known, partition) = bytes.split_first()?;
     let topic = Topic::ALL.into_iter().find(|topic| number(*topic) == *known)?;
@@ -37,7 +37,7 @@ pub(super) fn record(topic: Topic, partition: u32, offset: u64) -> Vec<u8> {
     key
 }
 
-/// What [`record`] wrote.
+/// Parses the form of [`record`].
 pub(super) fn parse_record(key: &[u8]) -> Option<(Topic, u32, u64)> {
     let (of, offset) = key.split_at_checked(PARTITION_LEN)?;
     let (topic, partition) = parse_place(of)?;
@@ -66,7 +66,7 @@ pub(super) fn record_value(output: &Output, timestamp_ms: i64) -> Vec<u8> {
 /// Timestamp, key and value.
 pub(super) type Parsed<'a> = (i64, &'a [u8], Option<&'a [u8]>);
 
-/// The parts of a record; `None` where the bytes are no record.
+/// Parses the stored value of a record; `None` if it is malformed.
 pub(super) fn parse_value(bytes: &[u8]) -> Option<Parsed<'_>> {
     let (timestamp, rest) = bytes.split_first_chunk::<8>()?;
     let (flag, rest) = rest.split_first()?;
@@ -83,7 +83,7 @@ pub(super) fn offset(stage: &str, topic: Topic, partition: u32) -> Vec<u8> {
     key
 }
 
-/// Where the end of a partition is kept.
+/// The key for the end of a partition.
 pub(super) fn end(topic: Topic, partition: u32) -> Vec<u8> {
     let mut key = b"end\0".to_vec();
     key.push(number(topic));
@@ -95,7 +95,7 @@ pub(super) fn end_value(end: End) -> [u8; 16] {
     (u128::from(end.offset) << 64 | u128::from(end.hash)).to_be_bytes()
 }
 
-/// `None` where the bytes are no end.
+/// Parses the end of a partition; `None` if it is malformed.
 pub(super) fn parse_end(bytes: &[u8]) -> Option<End> {
     let (offset, rest) = bytes.split_first_chunk::<8>()?;
     let hash = rest.try_into().ok()?;

@@ -68,16 +68,16 @@ const OFFSETS: &str = "offsets";
 const STATE: &str = "state";
 const META: &str = "meta";
 
-/// How an embedded log is opened.
+/// Options for opening an embedded log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbeddedOptions {
     /// Its folder; made if it does not exist.
     pub path: PathBuf,
-    /// Partitions of every topic. Fixed when the log is made.
+    /// Partitions of every topic. Fixed when the log is created.
     pub partitions: u32,
     /// Bytes of memory for the block cache and the write buffers together.
     pub memory_bytes: usize,
-    /// Whether a commit waits for the disk: then it survives a failure of the machine, not only of the process.
+    /// Whether a commit waits for the disk. Then it survives a crash of the machine, not only of the process.
     pub sync: bool,
     /// Whether dead letters are written as JSON instead of Protobuf.
     pub json_dead_letters: bool,
@@ -87,27 +87,28 @@ pub struct EmbeddedOptions {
 #[derive(Clone)]
 pub struct EmbeddedLog {
     inner: Arc<Inner>,
-    /// Where sessions tell how far behind they are.
+    /// The gauges in which sessions publish their lag.
     gauges: FreshGauges,
 }
 
 impl EmbeddedLog {
-    /// Whether there is a log in a folder.
+    /// Whether a folder contains a log.
     pub fn is_in(path: &Path) -> bool {
         path.join("CURRENT").exists()
     }
 
-    /// Whether another process has the log in a folder open for writing. Not for a process that has it open itself: its lock would be gone.
+    /// Whether another process has the log in a folder open for writing. Must not be called for a log that this process has open: the call
+    /// would release its lock.
     ///
     /// # Errors
-    /// When its lock cannot be looked at.
+    /// When the lock cannot be checked.
     pub fn is_held(path: &Path) -> std::io::Result<bool> {
         let lock = std::fs::File::open(path.join("LOCK"))?;
         let wanted = Flock::from(FlockType::WriteLock);
         Ok(fcntl_getlk(&lock, &wanted)?.is_some())
     }
 
-    /// The same log, whose sessions tell here how far behind they are.
+    /// The same log; its sessions publish their lag in these gauges.
     #[must_use]
     pub fn telling(self, gauges: FreshGauges) -> Self {
         Self { gauges, ..self }
@@ -118,8 +119,8 @@ impl EmbeddedLog {
         self.inner.partitions
     }
 
-    /// Appends records from outside, all or none. Their keys decide the partitions; those without a key go to partition
-    /// `keyless` (modulo the number of partitions).
+    /// Appends records from outside, all or none. Their keys decide the partitions; records without a key go to partition `keyless` (modulo
+    /// the number of partitions).
     ///
     /// # Errors
     /// When they cannot be written.
@@ -127,7 +128,7 @@ impl EmbeddedLog {
         self.append_with(records, keyless, |_| {})
     }
 
-    /// Appends records, and what `more` adds to the batch.
+    /// Appends records together with what `more` adds to the batch.
     fn append_with(
         &self,
         records: impl IntoIterator<Item = (Output, i64)>,
@@ -149,7 +150,7 @@ impl EmbeddedLog {
         Ok(())
     }
 
-    /// Reads the records of a partition from an offset on, at most `max`; gives each with its offset and timestamp.
+    /// Reads at most `max` records of a partition from an offset on, each with its offset and timestamp.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -167,7 +168,7 @@ impl EmbeddedLog {
         self.inner.lock().end(topic, at)
     }
 
-    /// The offset of the next record that a stage will read of a partition of one of its inputs.
+    /// The offset of the next record that a stage will read from a partition of one of its inputs.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -175,7 +176,7 @@ impl EmbeddedLog {
         self.inner.next(&mut self.inner.lock(), stage.stage, topic, at)
     }
 
-    /// How many records of its inputs a stage has still to read.
+    /// How many records of its inputs a stage has not read yet.
     ///
     /// # Errors
     /// When its offsets cannot be read.
@@ -191,7 +192,7 @@ impl EmbeddedLog {
         Ok(lag)
     }
 
-    /// How many records of a partition were dropped because of retention, and of erasures.
+    /// How many records of a partition were dropped, because of retention and because of erasures.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -199,8 +200,8 @@ impl EmbeddedLog {
         self.inner.dropped(topic, at)
     }
 
-    /// Dead letters that were dropped while their raw records were still there: topic, partition and offset of these, and the position in
-    /// them.
+    /// Dead letters that were dropped while their raw records still exist: topic, partition and offset of the raw record, and the position
+    /// in it.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -208,7 +209,7 @@ impl EmbeddedLog {
         self.inner.letters()
     }
 
-    /// Shows every value of the states and of the log's own notes, with its key.
+    /// Visits every value of the states and of the log's own notes, with its key.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -222,7 +223,7 @@ impl EmbeddedLog {
         Ok(())
     }
 
-    /// Reads everything, checking the checksum of every block; tells `read` the bytes of each record. Returns how many there are.
+    /// Reads everything, with the checksum of every block; calls `read` with the bytes of each record. Returns the number of records.
     ///
     /// # Errors
     /// When something cannot be read.
@@ -241,20 +242,20 @@ impl EmbeddedLog {
         Ok(count)
     }
 
-    /// Makes a copy of the log as it is now in the folder `to`, which must not exist: of hard links, where that is possible.
+    /// Copies the current log to the folder `to`, which must not exist; with hard links if possible.
     ///
     /// # Errors
     /// When the file system fails.
     pub fn checkpoint(&self, to: &Path) -> Result<(), EmbeddedError> {
         let failed = |error| self.inner.error("copying", &error);
-        // Nothing is committed meanwhile: the copy's mark is exact.
+        // Nothing is committed while this is held, so the copy's mark is exact.
         let positions = self.inner.lock();
         Checkpoint::new(&self.inner.db).map_err(failed)?.create_checkpoint(to).map_err(failed)?;
         HighWaterFile::create(to, &positions.water).map_err(|error| store_error("copying", &self.inner.path, error))?;
         Ok(())
     }
 
-    /// Ends the work: all that was committed is on disk once this returns, and in table files, each of whose blocks has its checksum.
+    /// Closes the log: on return, everything committed is flushed to table files, each of whose blocks has a checksum.
     ///
     /// # Errors
     /// When it cannot be written. What was committed is in the write-ahead log then.
@@ -271,13 +272,13 @@ impl EmbeddedLog {
         FAMILIES.into_iter().filter_map(size).sum()
     }
 
-    /// The committed states of all stages, as they stand whenever they are read.
+    /// The committed states of all stages, as they are at each read.
     pub fn states(&self) -> Committed {
         let inner = self.inner.clone();
         Committed::new(self.partitions(), Box::new(move |stage, at| Ok(session::base(&inner, stage, at))))
     }
 
-    /// Worker `worker` of the `workers` of a stage: it owns the partitions whose number leaves `worker` as remainder.
+    /// A session for worker `worker` of the `workers` of a stage: it gets the partitions whose number modulo `workers` is `worker`.
     pub fn session(&self, stage: StageLog, worker: u32, workers: u32) -> EmbeddedSession {
         let owned = (0..self.inner.partitions).filter(|at| at % workers.max(1) == worker).collect();
         EmbeddedSession::new(self.inner.clone(), stage, owned, self.gauges.clone())

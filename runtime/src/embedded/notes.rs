@@ -31,12 +31,12 @@ const LETTER: u8 = 6;
 const ERASED: u8 = 7;
 const UNCLEAN: u8 = 8;
 
-/// Why records of a topic are no longer there.
+/// Why records of a topic were dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// They were older than the topic's retention.
     Retention,
-    /// They named somebody who was erased.
+    /// They named an erased identifier.
     Erasure,
 }
 
@@ -55,11 +55,11 @@ impl Cause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Latest {
     pub offset: u64,
-    /// The row that says that all was erased, which stays beside its tombstone.
+    /// The row marked `erased`, which is kept beside its tombstone.
     pub row: Option<u64>,
 }
 
-/// A tombstone that stays for a while.
+/// A tombstone that is kept for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tombstone {
     pub deleted_ms: i64,
@@ -69,11 +69,11 @@ pub(super) struct Tombstone {
     pub key: Hash128,
 }
 
-/// A pending erasure, and the number that tells it from a later one of the same identifier.
+/// A pending erasure, and a number that distinguishes it from a later one of the same identifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pending {
     pub erasure: Erasure,
-    /// When it was noted last, milliseconds since 1970-01-01 UTC.
+    /// When it was last noted, milliseconds since 1970-01-01 UTC.
     pub noted_ms: i64,
     pub number: u64,
 }
@@ -93,7 +93,7 @@ fn latest_key(topic: Topic, at: u32, key: Hash128) -> Vec<u8> {
 
 fn tombstone_key(of: &Tombstone) -> Vec<u8> {
     let mut key = vec![TOMBSTONE];
-    // Times before 1970 would be sorted behind all others: there are none.
+    // Times before 1970 would sort after all others; they do not occur.
     key.extend_from_slice(&of.deleted_ms.max(0).to_be_bytes());
     key.extend_from_slice(&keys::record(of.topic, of.at, of.offset));
     key
@@ -120,7 +120,7 @@ impl Inner {
         Ok(self.note(key)?.and_then(|bytes| u64_at(&bytes, 0)))
     }
 
-    /// The notes whose keys begin so, without that beginning.
+    /// The notes whose keys have this prefix, without the prefix.
     fn notes(&self, prefix: &[u8]) -> Result<Vec<Row>, EmbeddedError> {
         let mut found = Vec::new();
         let mode = IteratorMode::From(prefix, rocksdb::Direction::Forward);
@@ -180,7 +180,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Tombstones that were written up to a time, at most `max`.
+    /// Tombstones written up to a time, at most `max`.
     pub(super) fn tombstones(&self, until_ms: i64, max: usize) -> Result<Vec<Tombstone>, EmbeddedError> {
         let mut found = Vec::new();
         let mode = IteratorMode::From(&[TOMBSTONE], rocksdb::Direction::Forward);

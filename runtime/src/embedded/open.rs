@@ -18,24 +18,23 @@ use crate::descriptors::tables_of_one_store;
 use crate::fresh::FreshGauges;
 use crate::rocks_failure::open_beside_writer;
 
-/// Memory of a log that is only read, bytes.
+/// Memory of a log that is open for reading only, bytes.
 const READ_MEMORY_BYTES: usize = 16 << 20;
 
-/// What is borne in the write-ahead log. A commit that was cut off is always borne: nobody was answered for it.
+/// Which damage of the write-ahead log is tolerated. A commit that was cut off always is: nobody got an answer for it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Bear {
-    /// Only a last record that is not whole.
+    /// Only an incomplete last record.
     TornTail,
-    /// Any damage: what is behind it counts as lost.
+    /// Any damage: everything after it counts as lost.
     Loss,
 }
 
 impl EmbeddedLog {
-    /// Opens the log in a folder, or makes one where the folder has none.
+    /// Opens the log in a folder, or creates one if there is none.
     ///
     /// # Errors
-    /// When the folder cannot be used or is in use, when it holds a log of another shape, and when something of the log is damaged or
-    /// missing.
+    /// When the folder cannot be used or is in use, contains a log with other options, or the log is damaged or incomplete.
     pub fn open(options: &EmbeddedOptions) -> Result<Self, EmbeddedError> {
         let path = &options.path;
         fs::create_dir_all(path).map_err(|error| store_error("making", path, error))?;
@@ -49,7 +48,7 @@ impl EmbeddedLog {
         inner.check_shape(options.partitions)?;
         let stored = inner.stored_water()?;
         let water = inner.check_whole(marked, stored.clone())?;
-        // First the mark: a mark at the beginning fits a log that is empty.
+        // The mark first: a mark at the beginning is consistent with an empty log.
         let file = HighWaterFile::create(path, &water).map_err(|error| store_error("marking", path, error))?;
         if stored.is_none() {
             inner.write_shape(&water)?;
@@ -57,15 +56,15 @@ impl EmbeddedLog {
         Ok(Self::of(inner, water, Some(file)))
     }
 
-    /// Opens the log in a folder for reading, as it stands now; another process may be writing to it.
+    /// Opens the log in a folder for reading, in its current state. Another process may be writing to it.
     ///
     /// # Errors
-    /// When there is none, it has another format, or something of it is damaged or missing.
+    /// When there is none, it has another format, or it is damaged or incomplete.
     pub fn open_read_only(path: &Path) -> Result<Self, EmbeddedError> {
         if !Self::is_in(path) && has_remains(path) {
             return Err(EmbeddedError::Remains { path: path.to_owned() });
         }
-        // Before the log, which is never behind it.
+        // Read before the log, because the log is never behind its mark.
         let marked = read_mark(path)?;
         let inner = Inner::for_reading(path, Bear::TornTail)?;
         inner.check_shape(inner.partitions)?;
@@ -74,7 +73,7 @@ impl EmbeddedLog {
         Ok(Self::of(inner, water, None))
     }
 
-    /// What is missing in the log in a folder, whatever can be read of it; `None` where all is there. Changes nothing.
+    /// What the log in a folder has lost, as far as it can be read; `None` if nothing is missing. Changes nothing.
     ///
     /// # Errors
     /// When nothing can be read, or it has another format.
@@ -84,7 +83,7 @@ impl EmbeddedLog {
         inner.losses()
     }
 
-    /// Takes what can be read of the log in a folder as all of it. Returns what was given up.
+    /// Accepts the losses: from now on, what can be read of the log in a folder is all of it. Returns what was given up.
     ///
     /// # Errors
     /// When nothing can be read, it has another format, or another process has it open.
@@ -107,7 +106,7 @@ impl EmbeddedLog {
 }
 
 impl EmbeddedOptions {
-    /// For a log that is not worked with.
+    /// Options with little memory, for a log that is not processed.
     fn small(path: &Path, partitions: u32) -> Self {
         Self { path: path.to_owned(), partitions, memory_bytes: READ_MEMORY_BYTES, sync: false, json_dead_letters: false }
     }
@@ -126,7 +125,7 @@ impl Inner {
         Ok(Self::over(opened, &EmbeddedOptions::small(path, partitions)))
     }
 
-    /// Whether it is of this version and has so many partitions. A log that was cut off in the making has neither yet.
+    /// Checks the format version and the number of partitions. A log whose creation was cut off has neither yet.
     fn check_shape(&self, wanted: u32) -> Result<(), EmbeddedError> {
         let path = self.path.clone();
         match (read_u32(&self.db, &path, keys::FORMAT)?, read_u32(&self.db, &path, keys::PARTITIONS)?) {
@@ -137,7 +136,7 @@ impl Inner {
         }
     }
 
-    /// How far the log has come, where that is as far as the mark says.
+    /// The high-water mark of the log, if it has reached the mark in the file.
     fn check_whole(&self, marked: Option<HighWater>, stored: Option<HighWater>) -> Result<HighWater, EmbeddedError> {
         let water = match (&marked, stored) {
             (None, Some(_)) => return Err(EmbeddedError::HighWater { path: self.path.clone(), why: "is gone".to_owned() }),
@@ -152,7 +151,7 @@ impl Inner {
 
     fn losses(&self) -> Result<Option<Missing>, EmbeddedError> {
         let water = self.stored_water()?.map_or_else(|| self.find_water(), Ok)?;
-        // Where the mark itself is what was lost, nobody can tell.
+        // If the mark itself is lost, the losses are unknown.
         Ok(high_water::read(&self.path).ok().flatten().and_then(|marked| marked.missing_in(&water)))
     }
 
@@ -170,19 +169,19 @@ impl Inner {
     }
 }
 
-/// Looks whether all of a log is there before it is opened for writing.
+/// Checks that a log is complete, before it is opened for writing.
 fn look_before(path: &Path) -> Result<(), EmbeddedError> {
     match EmbeddedLog::open_read_only(path) {
         Ok(_) => Ok(()),
-        // Beside a writer it may look odd for a moment; what is at fault then is that there is one.
+        // With a concurrent writer the files may look inconsistent for a moment. Then the error is that the log is in use.
         Err(_) if EmbeddedLog::is_held(path).unwrap_or(false) => Err(EmbeddedError::InUse { path: path.to_owned() }),
-        // Its making was cut off before it had all column families: nothing was ever written.
+        // Its creation was cut off before all column families existed: nothing was ever written.
         Err(EmbeddedError::Store { why, .. }) if why.contains("Column family not found") && !has_remains(path) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Whether files in a folder, which has no log, are left of one. A log that was cut off in the making leaves none of these.
+/// Whether a folder without a log contains files of one. A log whose creation was cut off leaves none of these.
 fn has_remains(path: &Path) -> bool {
     let marked = !matches!(high_water::read(path), Ok(Some(HighWater { sequence: 0, .. }) | None));
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
@@ -225,7 +224,7 @@ fn recovery_options(bear: Bear) -> Options {
         Bear::Loss => DBRecoveryMode::PointInTime,
     });
     settings.set_track_and_verify_wals_in_manifest(bear == Bear::TornTail);
-    // What a family lost is lost in all: they never show different transactions.
+    // So that column families never contain different transactions after a crash.
     settings.set_atomic_flush(true);
     settings
 }
@@ -251,7 +250,7 @@ fn family_options(name: &str, cache: &Cache) -> Options {
     options
 }
 
-/// The sum of numbers under a key.
+/// A merge operator that adds numbers.
 fn add(_: &[u8], before: Option<&[u8]>, more: &MergeOperands) -> Option<Vec<u8>> {
     let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_be_bytes);
     let sum = more.iter().map(number).fold(before.map_or(0, number), u64::wrapping_add);

@@ -15,8 +15,7 @@ fn append(log: &EmbeddedLog, count: u32) {
     }
 }
 
-/// Other ways to lose transactions in the middle take a failure of the machine: the end of one write-ahead log is lost, and the one that
-/// follows it is not.
+/// Other losses in the middle need a crash of the machine: one write-ahead log is truncated, and the next one is complete.
 #[test]
 fn transactions_that_are_missing_in_the_middle_are_noticed() {
     let folder = tempfile::tempdir().unwrap();
@@ -56,7 +55,7 @@ fn a_log_that_an_older_version_made_gets_its_mark() {
 }
 
 #[test]
-fn what_is_given_up_is_listed() {
+fn what_is_lost_is_listed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let mark = file_in(path);
@@ -68,7 +67,7 @@ fn what_is_given_up_is_listed() {
     append(&log, 3);
     drop(log);
 
-    // As if the last three were gone: a mark of what there never was.
+    // A mark that is three records ahead, as if those had been lost.
     let end = |mark: &HighWater| mark.ends.get(&(Topic::Sdk, 0)).map(|end| end.offset);
     assert_eq!(high_water::read(path).unwrap().as_ref().and_then(end), Some(5));
     fs::write(&mark, before).unwrap();

@@ -9,10 +9,10 @@ use super::{EmbeddedError, RECORDS, keys};
 use crate::topic::Topic;
 use crate::topic::format;
 
-/// How long records are kept, in milliseconds; `None` for ever.
+/// How long records are kept, milliseconds; `None` for ever.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Raw records that were read: `topics.raw_retention_days`.
+    /// Raw records that were processed: `topics.raw_retention_days`.
     pub raw_ms: Option<i64>,
     /// Dead letters: `topics.dead_letters_retention_days`.
     pub dead_letters_ms: Option<i64>,
@@ -21,12 +21,12 @@ pub struct Retention {
 }
 
 impl Inner {
-    /// Deletes what was read of the inboxes; returns whether there was anything.
+    /// Deletes processed records of the inboxes; returns whether there were any.
     pub(super) fn trim_inboxes(&self) -> Result<bool, EmbeddedError> {
         let mut trimmed = false;
         for (topic, stage) in Topic::inboxes() {
             for at in 0..self.partitions {
-                // Held until it is written: a worker trims too.
+                // Held until the write: a worker may trim, too.
                 let mut positions = self.lock();
                 let next = self.next(&mut positions, stage, topic, at)?;
                 let from = positions.trimmed.get(&(topic, at)).copied().unwrap_or(0);
@@ -44,8 +44,8 @@ impl Inner {
         Ok(trimmed)
     }
 
-    /// Deletes raw records that were read, and dead letters, that were received before the times that `retention` gives; at most `max` of
-    /// each partition. Returns how many are gone.
+    /// Deletes processed raw records, and dead letters, that are older than `retention` allows; at most `max` of each partition. Returns
+    /// how many.
     pub(super) fn expire(&self, retention: &Retention, now_ms: i64, max: usize) -> Result<u64, EmbeddedError> {
         let mut gone = 0;
         let topics = Topic::RAW.map(|topic| (topic, retention.raw_ms)).into_iter();
@@ -58,8 +58,8 @@ impl Inner {
         Ok(gone)
     }
 
-    /// What was received before a time, up to the first that was not: as a topic of Kafka loses its oldest segments. A record whose time
-    /// is not known is as old as the next of which it is.
+    /// Deletes records received before a time, up to the first that is newer: as a topic of Kafka loses its oldest segments. A record
+    /// without a time counts as old as the next one with a time.
     fn expire_partition(&self, topic: Topic, at: u32, before_ms: i64, max: usize) -> Result<u64, EmbeddedError> {
         let until = self.forgettable(topic, at)?;
         let (mut looked_at, mut counted, mut old) = (0usize, 0u64, None);
@@ -92,7 +92,7 @@ impl Inner {
         Ok(counted)
     }
 
-    /// Of every partition of the inboxes: where it ends, and from where on it is still to be read.
+    /// For every partition of the inboxes: its end, and the next offset to be read.
     pub(super) fn inboxes(&self) -> Result<Vec<(u64, u64)>, EmbeddedError> {
         let mut positions = self.lock();
         let mut found = Vec::new();
@@ -105,7 +105,7 @@ impl Inner {
         Ok(found)
     }
 
-    /// Below which offset records of a partition may be dropped: raw ones once they are read.
+    /// The offset below which records of a partition may be dropped: raw records once they are processed.
     pub(super) fn forgettable(&self, topic: Topic, at: u32) -> Result<u64, EmbeddedError> {
         let mut positions = self.lock();
         if Topic::RAW.contains(&topic) {
@@ -114,7 +114,7 @@ impl Inner {
         Ok(positions.end(topic, at))
     }
 
-    /// A dead letter is dropped: whoever counts what became of its raw record, if that is still there, is told so.
+    /// Notes that a dead letter is dropped, if its raw record still exists: `audit` then does not miss it.
     pub(super) fn note_letter(&self, batch: &mut WriteBatch, letter: &LetterOf) -> Result<(), EmbeddedError> {
         let LetterOf { topic, at, offset, index } = *letter;
         let there = self.db.get_pinned_cf(self.family(RECORDS)?, keys::record(topic, at, offset));
@@ -125,7 +125,7 @@ impl Inner {
     }
 }
 
-/// The raw record that a dead letter is of, and which of its events.
+/// The raw record of a dead letter, and the position of the event in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LetterOf {
     topic: Topic,
@@ -134,7 +134,7 @@ pub(super) struct LetterOf {
     index: u32,
 }
 
-/// What raw record a dead letter is of; `None` where it is of none.
+/// The raw record that a dead letter is about; `None` if it is about another record.
 pub(super) fn letter_of(value: &[u8]) -> Option<LetterOf> {
     let letter: DeadLetter = format::read(value).ok()?;
     let topic = Topic::RAW.into_iter().find(|topic| topic.name() == letter.topic)?;

@@ -3,7 +3,7 @@
 use super::{EmbeddedError, EmbeddedLog, META};
 use crate::stage::Output;
 
-/// What the key of a checkpoint begins with; the name follows. Part of the stored format: do not change.
+/// Prefix of the key of a checkpoint; the name follows. Part of the stored format: do not change.
 const PREFIX: &str = "mark/";
 
 fn key(name: &str) -> Vec<u8> {
@@ -11,7 +11,7 @@ fn key(name: &str) -> Vec<u8> {
 }
 
 impl EmbeddedLog {
-    /// Appends records as [`Self::append`] does, and sets the checkpoint of a name: all or nothing.
+    /// Appends records as [`Self::append`] does, and sets the checkpoint with this name, atomically.
     ///
     /// # Errors
     /// When they cannot be written.
@@ -25,7 +25,7 @@ impl EmbeddedLog {
         self.append_with(records, keyless, |batch| batch.put_cf(meta, key(name), checkpoint))
     }
 
-    /// The checkpoint of a name.
+    /// The checkpoint with this name.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -41,9 +41,9 @@ mod tests {
     use super::*;
     use crate::topic::Topic;
 
-    /// Whoever sends for the first time makes the log, and may be killed while he does.
+    /// The first sender creates the log, and may be killed while doing so.
     #[test]
-    fn a_log_whose_making_was_cut_off_is_made_whole() {
+    fn a_log_whose_creation_was_interrupted_is_completed() {
         for families in 0..=4 {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("log");

@@ -17,7 +17,7 @@ use crate::stage::{Output, Record};
 use crate::state::{ActorKey, Base, StateError, prefix_end};
 use crate::topic::Topic;
 
-/// How often it is told how far behind the inputs are, and how long that is fresh.
+/// How often the lag is published, and how long it is valid.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 const FRESH: Duration = Duration::from_secs(12);
 
@@ -32,11 +32,11 @@ pub struct EmbeddedSession {
     assigned: bool,
     /// Offsets of the next records to poll.
     next: BTreeMap<(Topic, u32), u64>,
-    /// Partitions of single inputs that stand still.
+    /// Partitions of single inputs that are stopped.
     stopped: BTreeSet<(Topic, u32)>,
     sizes: StateSizes,
     gauges: FreshGauges,
-    /// When it was last told how far behind the inputs are.
+    /// When the lag was last published.
     told: Option<Instant>,
 }
 
@@ -46,7 +46,7 @@ impl EmbeddedSession {
         Self { inner, stage, owned, assigned: false, next, stopped, sizes, gauges, told: None }
     }
 
-    /// Tells from time to time how many records of the inputs are not processed.
+    /// Publishes the lag of the inputs from time to time.
     fn tell_lag(&mut self) -> Result<(), LogError> {
         let now = Instant::now();
         if self.told.is_some_and(|told| now.saturating_duration_since(told) < TELL_EVERY) {
@@ -65,7 +65,7 @@ impl EmbeddedSession {
         Ok(())
     }
 
-    /// Takes the committed offsets and the partitions.
+    /// Loads the committed offsets, and assigns the partitions.
     fn assign(&mut self) -> Result<Vec<Assignment>, LogError> {
         let mut positions = self.inner.lock();
         for topic in self.stage.inputs {
@@ -97,7 +97,7 @@ impl EmbeddedSession {
         Ok(true)
     }
 
-    /// Appends what there is to read.
+    /// Appends records that can be read.
     fn gather(&mut self, batch: &mut Batch, limits: &BatchLimits) -> Result<(), LogError> {
         let ends = self.inner.lock().water.ends.clone();
         for ((topic, at), next) in &mut self.next {
@@ -119,8 +119,7 @@ impl EmbeddedSession {
         Ok(())
     }
 
-    /// Inbox records are read by one stage only: once enough of them are read they are deleted.
-    /// Sooner, and where few are read, the log's upkeep does it.
+    /// Records of an inbox have one reader: they are deleted once enough of them are processed. Otherwise the log's upkeep deletes them.
     fn trim(
         &self,
         batch: &mut WriteBatch,
@@ -209,7 +208,7 @@ impl Session for EmbeddedSession {
     }
 
     fn commit(&mut self, transaction: Transaction) -> Result<(), LogError> {
-        // A failed write leaves the batch unwritten as a whole: begin again from the committed offsets, once there is room.
+        // A failed write writes nothing of the batch. If the disk is full, recovers from the committed offsets once there is space.
         self.write(transaction).map_err(|error| match error.is_full() {
             true => LogError::recover("committing", error),
             false => LogError::stop("committing", error),

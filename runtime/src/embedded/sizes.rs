@@ -6,7 +6,7 @@ use crate::metrics::Sizes;
 use crate::state::STALLS;
 
 impl Inner {
-    /// All that is published of it.
+    /// All sizes that are published.
     pub(super) fn sizes(&self) -> Sizes {
         let stalled = |family: &&&'static str| STALLS.into_iter().any(|name| self.property(family, name) > 0);
         Sizes {

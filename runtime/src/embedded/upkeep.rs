@@ -12,46 +12,46 @@ use super::{EmbeddedError, EmbeddedLog, Inner};
 use crate::service::Pulse;
 use crate::stage::Erasure;
 
-/// Between two looks.
+/// Time between two checks.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often it is compacted, and how long after an erasure forgetting begins: readers who follow the log see what was said on the way, and
-/// several erasures are one piece of work.
+/// How often the log is compacted, and how long after an erasure its raw data is deleted: so readers who follow the log see the
+/// intermediate rows, and several erasures are done together.
 const LAG: Duration = Duration::from_secs(15);
-/// How often what was read is deleted, and what is old.
+/// How often processed and old records are deleted.
 const TRIM: Duration = Duration::from_secs(5);
 const EXPIRE: Duration = Duration::from_secs(60);
-/// How often files are written anew for what was deleted without an erasure.
+/// How often files are rewritten because of deletions other than erasures.
 const CLEAN: Duration = Duration::from_secs(86_400);
-/// Records of a partition that one step looks at, and steps in one look: bounds what it takes from others.
+/// Most records of a partition per step, and most steps per check: limits the load on others.
 const STEP: usize = 1_000;
 const STEPS: usize = 10;
-/// An erasure has reached everybody once all inboxes were read to where they ended, so often in a row: a message to somebody causes one to
-/// somebody else, and so on. Where they are read to the end it has at once.
+/// An erasure has reached all actors once the inboxes were read to their current ends this many times in a row, because messages cause
+/// further messages. If inboxes are read to the very end, it has at once.
 const ROUNDS: u32 = 8;
-/// What stands still may never be read: then so long.
+/// A stopped partition may never be read. Then this is the longest wait.
 const WAIT_MAX: Duration = Duration::from_secs(30);
-/// Between two times of forgetting: at least this, and so many times as long as it took.
+/// Pause between two passes: at least this, and this many times as long as the last pass took.
 const REST: Duration = Duration::from_secs(10);
 const REST_TIMES: u32 = 3;
 
-/// What forgetting has done.
+/// The result of a pass that deletes raw data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Forgotten {
-    /// Identifiers that were forgotten.
+    /// Identifiers whose raw data was deleted.
     pub identifiers: u64,
-    /// Raw records and dead letters that named them, and were dropped.
+    /// Raw records and dead letters that named them and were dropped.
     pub records: u64,
 }
 
-/// How far an erasure has spread.
+/// The progress of erasures through the inboxes.
 struct Spreading {
     since: Instant,
     rounds: u32,
-    /// Where the inboxes ended when the round began.
+    /// The ends of the inboxes when the round began.
     ends: Vec<u64>,
 }
 
-/// See the module. Of a log there is one at a time.
+/// See the module. A log has one at a time.
 pub struct Upkeep {
     inner: Arc<Inner>,
     retention: Retention,
@@ -61,12 +61,12 @@ pub struct Upkeep {
     expired: Option<Instant>,
     cleaned: Instant,
     spreading: Option<Spreading>,
-    /// Before then nobody is forgotten.
+    /// No pass begins before this time.
     rest_until: Option<Instant>,
 }
 
 impl EmbeddedLog {
-    /// What keeps it in order: `recognise` tells which records name whom.
+    /// The upkeep of this log. `recognise` finds the records that name erased identifiers.
     pub fn upkeep(&self, retention: Retention, recognise: Box<dyn Recognise + Send>) -> Upkeep {
         Upkeep {
             inner: self.inner.clone(),
@@ -81,7 +81,7 @@ impl EmbeddedLog {
         }
     }
 
-    /// Who was erased, and is still to be forgotten.
+    /// The erasures whose raw data is not deleted yet.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -89,7 +89,7 @@ impl EmbeddedLog {
         Ok(self.inner.pending()?.into_iter().map(|pending| pending.erasure).collect())
     }
 
-    /// Notes that identifiers are to be forgotten, as if they had been erased now.
+    /// Notes erasures whose raw data is to be deleted, as if they had happened now.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -102,13 +102,13 @@ impl EmbeddedLog {
 }
 
 impl Upkeep {
-    /// Works until it is asked to stop. What fails is told, and tried again.
+    /// Runs until it is stopped. Errors are logged, and the work is tried again.
     pub fn run(&mut self, pulse: &Pulse) {
         pulse.report(Vec::new());
         let stopping = AtomicBool::new(false);
         while !pulse.stopping() {
             pulse.turn(0);
-            // A file that is large takes long to be written anew: who watches is told meanwhile that this one lives.
+            // Rewriting a large file takes long; meanwhile another thread shows the health checks that this one is alive.
             let done = thread::scope(|scope| {
                 let work = scope.spawn(|| self.look(&stopping));
                 while !work.is_finished() {
@@ -126,11 +126,11 @@ impl Upkeep {
         }
     }
 
-    /// All that there is to be done in a log that nobody else works on. Who was erased is forgotten only once every record was read, for
-    /// before that not everybody has heard of it. Returns what was done, and whether nobody is left to be forgotten.
+    /// Does everything there is to do in a log that no worker uses. Raw data of erasures is deleted only if every record was processed,
+    /// because before that the erasure has not reached all actors. Returns what was done, and whether no erasure is left.
     ///
     /// # Errors
-    /// When the log cannot be read or written. What was begun is noted, and goes on the next time.
+    /// When the log cannot be read or written. What was begun is noted, and continues the next time.
     pub fn finish(&mut self) -> Result<(Forgotten, bool), EmbeddedError> {
         let stopping = AtomicBool::new(false);
         self.catch_up(&stopping)?;
@@ -138,7 +138,7 @@ impl Upkeep {
         self.finish_forgetting(self.inner.pending()?, &stopping)
     }
 
-    /// What is due when a service ends: as [`Self::finish`], but of erasures only those that have waited long enough.
+    /// What is due when a service ends: as [`Self::finish`], but only erasures that have waited long enough.
     ///
     /// # Errors
     /// As there.
@@ -153,7 +153,7 @@ impl Upkeep {
         Ok((forgotten.unwrap_or_default(), self.inner.pending()?.is_empty()))
     }
 
-    /// Writes anew what files hold bytes of something deleted, of records and of the state.
+    /// Rewrites the files that contain bytes of deleted records or state.
     ///
     /// # Errors
     /// When the log cannot be read or written.
@@ -206,12 +206,12 @@ impl Upkeep {
         let forgotten = self.forget(&due, stopping)?;
         self.rest_until = Some(Instant::now() + REST.max(begun.elapsed() * REST_TIMES));
         if let Some(Forgotten { identifiers, records }) = forgotten {
-            tracing::info!(identifiers, records, "forgot who was erased: records that named them were dropped");
+            tracing::info!(identifiers, records, "deleted the raw data of erasures: records that named them were dropped");
         }
         Ok(())
     }
 
-    /// The erasures that have waited long enough; also one that was noted in the future, by a clock that was wrong.
+    /// The erasures that have waited long enough; also those noted in the future, by a clock that was wrong.
     fn due(&self) -> Result<Vec<Pending>, EmbeddedError> {
         let (now_ms, lag_ms) = (now_ms(), i64::try_from(LAG.as_millis()).unwrap_or(0));
         let mut pending = self.inner.pending()?;
@@ -219,7 +219,7 @@ impl Upkeep {
         Ok(pending)
     }
 
-    /// Whether everybody who has to do with those who were erased has heard of it.
+    /// Whether the erasures have reached all actors.
     fn has_spread(&mut self) -> Result<bool, EmbeddedError> {
         let inboxes = self.inner.inboxes()?;
         let ends: Vec<u64> = inboxes.iter().map(|(end, _)| *end).collect();
@@ -233,14 +233,14 @@ impl Upkeep {
         Ok(all_read || spreading.rounds >= ROUNDS || spreading.since.elapsed() >= WAIT_MAX)
     }
 
-    /// Compacts and trims all that there is.
+    /// Compacts and trims everything that is due.
     fn catch_up(&mut self, stopping: &AtomicBool) -> Result<(), EmbeddedError> {
         while !stopping.load(Ordering::Relaxed) && self.inner.compact_some(now_ms(), STEP)? > 0 {}
         self.inner.trim_inboxes()?;
         Ok(())
     }
 
-    /// Forgets; `None` where it was to stop before it was done.
+    /// Deletes the raw data of erasures; `None` if it was stopped before the end.
     fn forget(&mut self, pending: &[Pending], stopping: &AtomicBool) -> Result<Option<Forgotten>, EmbeddedError> {
         self.catch_up(stopping)?;
         let sought = |of: &Pending| Sought { erasure: of.erasure.clone(), noted_ms: of.noted_ms };

@@ -26,7 +26,7 @@ fn left(log: &EmbeddedLog, topic: Topic) -> Vec<(u64, Output)> {
     log.read(topic, 0, 0, usize::MAX).unwrap().into_iter().map(|(offset, _, output)| (offset, output)).collect()
 }
 
-/// Whoever is in a value.
+/// Finds identifiers in the text of a value.
 struct In(Vec<Sought>);
 
 impl Recognise for In {
@@ -64,7 +64,7 @@ fn act() -> impl Strategy<Value = Act> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// Whatever is compacted when, and whenever the process ends: in the end of every key the latest record is left alone, at its offset.
+    /// With any compactions and restarts: in the end only the latest record of each key is left, at its offset.
     #[test]
     fn of_every_key_the_latest_record_is_left(acts in prop::collection::vec(act(), 1..60)) {
         let folder = tempfile::tempdir().unwrap();
@@ -79,7 +79,7 @@ proptest! {
                     end += 1;
                 }
                 Act::Compact { max } => drop(log.inner.compact_some(10, max).unwrap()),
-                // None is so old.
+                // No tombstone is that old.
                 Act::DropTombstones => drop(log.inner.drop_tombstones(9, 100).unwrap()),
                 Act::Reopen => {
                     drop(log);
@@ -103,7 +103,7 @@ proptest! {
 }
 
 #[test]
-fn a_row_that_says_erased_stays_beside_its_tombstone_and_goes_with_it() {
+fn an_erased_row_stays_beside_its_tombstone_and_goes_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(folder.path());
     let row = |erased| Profile { profile_id: "p".into(), erased, ..Profile::default() }.encode_to_vec();
@@ -114,7 +114,7 @@ fn a_row_that_says_erased_stays_beside_its_tombstone_and_goes_with_it() {
     write(None);
     log.inner.compact_some(100, 10).unwrap();
     assert_eq!(offsets(), [1, 2]);
-    // Somebody of the same id again.
+    // The same id is used again.
     write(Some(&row(false)));
     log.inner.compact_some(100, 10).unwrap();
     assert_eq!(offsets(), [3]);
@@ -141,7 +141,7 @@ fn commit(log: &EmbeddedLog, stage: StageLog, topic: Topic, next: u64, erasures:
 }
 
 #[test]
-fn what_was_read_and_is_old_goes_and_is_counted() {
+fn old_records_that_were_read_are_removed_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(folder.path());
     for (at_ms, text) in [(0, "a"), (10, "b"), (20, "c"), (0, "d"), (30, "e"), (40, "f")] {
@@ -157,7 +157,7 @@ fn what_was_read_and_is_old_goes_and_is_counted() {
     assert_eq!(log.inner.expire(&retention, 95, 10).unwrap(), 0, "nothing was read");
     commit(&log, INGEST, Topic::Offline, 4, Vec::new());
     assert_eq!(log.inner.expire(&retention, 95, 10).unwrap(), 3, "c is old and d may be younger; the letters are as old as 15");
-    // Two of the raw topic and no letter: 95 - 80 = 15 is not before 15.
+    // Two of the raw topic and no dead letter: 95 - 80 = 15 is not before 15.
     assert_eq!((texts().as_str(), left(&log, Topic::DeadLetters).len()), ("def", 2));
     commit(&log, INGEST, Topic::Offline, 6, Vec::new());
     let all = Retention { raw_ms: Some(0), ..retention };
@@ -169,7 +169,7 @@ fn what_was_read_and_is_old_goes_and_is_counted() {
 }
 
 #[test]
-fn a_letter_that_goes_before_its_record_is_noted_until_that_goes_too() {
+fn a_dead_letter_removed_before_its_record_is_noted_until_the_record_is_removed() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(folder.path());
     for at_ms in [10, 20] {
@@ -185,7 +185,7 @@ fn a_letter_that_goes_before_its_record_is_noted_until_that_goes_too() {
 }
 
 #[test]
-fn who_was_erased_is_forgotten_once_and_again_when_something_comes() {
+fn an_erased_person_is_removed_once_and_again_when_a_record_arrives() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(folder.path());
     let of = Identifier::new("email", "", "somebody@a.example");

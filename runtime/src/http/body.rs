@@ -11,19 +11,19 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::limits::Pace;
 use super::meter::Meter;
 
-/// Why a body did not come.
+/// Why a body could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// It came more slowly than it may.
+    /// It was sent too slowly.
     #[error("the body comes too slowly")]
     Slow,
-    /// It broke off, or is malformed.
+    /// It was cut off, or is malformed.
     #[error("the body broke off")]
     Broken(#[source] hyper::Error),
 }
 
 impl BodyError {
-    /// Whether this is why something failed.
+    /// Whether an error was caused by this.
     pub fn is_slow(error: &(dyn std::error::Error + 'static)) -> bool {
         let mut next = Some(error);
         while let Some(cause) = next {
@@ -36,14 +36,14 @@ impl BodyError {
     }
 }
 
-/// See the module. Nothing is timed where all of it is there at once.
+/// See the module. No timer is used if all of it is available at once.
 pub(super) struct Paced {
     body: Incoming,
     meter: Arc<Meter>,
     pace: Pace,
     /// The end of the window.
     window: Option<Pin<Box<Sleep>>>,
-    /// Bytes that came in the window, and in all.
+    /// Bytes received in the window, and in all.
     in_window: usize,
     in_all: u64,
 }
@@ -53,7 +53,7 @@ impl Paced {
         Self { body, meter, pace, window: None, in_window: 0, in_all: 0 }
     }
 
-    /// Ready when it has come too slowly.
+    /// Ready when the body is too slow.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.meter.waits(self.in_all);
         let Pace { window: time, bytes } = self.pace;

@@ -24,16 +24,17 @@ use super::body::Paced;
 use super::limits::Limits;
 use super::meter::{Heads, Meter, Phase};
 
-/// The address at the other end of a connection: among the extensions of its requests.
+/// The remote address of a connection, in the extensions of its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub IpAddr);
 
-/// How long what a caller still sends is read, so that it gets to read the answer: a socket closed before takes the answer along.
+/// How long a connection is still read after the answer, so that the caller can receive it: closing a socket with unread data discards the
+/// answer.
 const LINGER: Duration = Duration::from_secs(2);
-/// Read at a time then, bytes.
+/// Bytes per read then.
 const STEP: usize = 8 << 10;
 
-/// What is said to a caller who does not get to send a request.
+/// The answer to a caller that cannot send a request.
 pub(super) fn refusal(status: &str, headers: &str, why: &str) -> Vec<u8> {
     let length = why.len();
     let head = format!(
@@ -42,14 +43,14 @@ pub(super) fn refusal(status: &str, headers: &str, why: &str) -> Vec<u8> {
     (head + why).into_bytes()
 }
 
-/// What all connections of a server share.
+/// Shared by all connections of a server.
 pub(super) struct Shared {
     pub(super) router: Router,
     pub(super) limits: Limits,
     pub(super) heads: Arc<Heads>,
 }
 
-/// Serves a connection until it ends or is cut. When the server is to stop, what has begun is finished.
+/// Serves a connection until it ends or is cut. When the server stops, requests in progress are finished.
 pub(super) async fn serve(
     stream: TcpStream,
     peer: IpAddr,
@@ -57,14 +58,14 @@ pub(super) async fn serve(
     shared: Arc<Shared>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    // Answers are small: they are not to wait for more.
+    // Answers are small: send them at once.
     let _ = stream.set_nodelay(true);
     let desk = Desk { tower: TowerToHyperService::new(shared.router.clone()), peer, meter: meter.clone(), shared };
     let connection = http1::Builder::new()
-        // Times are kept here: hyper knows one for all that comes before a request.
+        // The meter has the timeouts: hyper has only one for everything before a request.
         .header_read_timeout(None)
         .max_buf_size(desk.shared.limits.head_bytes.max(HYPER_BYTES_MIN))
-        // Who has ended its sending side still gets the answer.
+        // A caller that has closed its sending side still gets the answer.
         .half_close(true)
         .serve_connection(
             TokioIo::new(Wire { stream: Some(stream), meter: meter.clone() }),
@@ -91,12 +92,12 @@ pub(super) async fn serve(
     };
     let Some(stream) = meter.take() else { return };
     match cut {
-        // It has had its time.
+        // Its time is over.
         Some(Phase::Head) => drop(stream.try_write(&refusal("408 Request Timeout", "", "the request comes too slowly\n"))),
         Some(_) => {}
         None => {
             if meter.is_preface() {
-                let why = "HTTP/1.1 is spoken here, and nothing else\n";
+                let why = "only HTTP/1.1 is supported\n";
                 let _ = stream.try_write(&refusal("505 HTTP Version Not Supported", "", why));
             }
             meter.enter(Phase::Leaving);
@@ -108,10 +109,10 @@ pub(super) async fn serve(
     }
 }
 
-/// hyper takes no smaller limit of its buffer, bytes.
+/// The smallest limit of hyper's buffer, bytes.
 const HYPER_BYTES_MIN: usize = 8 << 10;
 
-/// Says that nothing more will come, and reads until the other side says so too; not for long.
+/// Closes the sending side, and reads until the other side closes, for a limited time.
 pub(super) async fn linger(mut stream: TcpStream) {
     let ended = async {
         if std::future::poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx)).await.is_err() {
@@ -161,13 +162,13 @@ impl Desk {
     }
 }
 
-/// About as many bytes as the head of a request had: hyper looks at its buffer only while the head is not whole.
+/// The approximate size of a request's head: hyper checks its buffer only while the head is incomplete.
 fn bytes_of_head(uri: &Uri, headers: &HeaderMap) -> usize {
     let uri = uri.path_and_query().map_or(0, |path| path.as_str().len());
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>() + uri
 }
 
-/// A socket that tells the meter what passes.
+/// A socket that reports traffic to the meter.
 struct Wire {
     stream: Option<TcpStream>,
     meter: Arc<Meter>,

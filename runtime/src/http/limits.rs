@@ -3,35 +3,35 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-/// See the module. The default is for callers who ask little: probes, scrapers, the commands of this program.
+/// See the module. The default is for small requests: probes, scrapers, commands of this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Open connections. A further one takes the place of the idlest.
+    /// Most open connections. A further one replaces the one idle for longest.
     pub connections: usize,
-    /// Of these, those of one [address](block). A further one takes the place of the idlest of that address.
+    /// Of these, most per [address](block). A further one replaces the one of that address idle for longest.
     pub of_address: usize,
-    /// Addresses that have no such limit: reverse proxies, from which everybody comes.
+    /// Addresses without this limit: reverse proxies, which many callers share.
     pub exempt: Vec<IpAddr>,
-    /// From the opening of a connection to its first byte.
+    /// Longest time from the opening of a connection to its first byte.
     pub first_byte: Duration,
-    /// From the first byte of a request's head to its last.
+    /// Longest time from the first byte of a request's head to its last.
     pub head: Duration,
-    /// From an answer to the next request, and without any progress of an answer.
+    /// Longest time from an answer to the next request, and without progress of an answer.
     pub idle: Duration,
-    /// The largest head of a request, bytes; a larger one is answered 431.
+    /// Largest head of a request, bytes; a larger one is answered with 431.
     pub head_bytes: usize,
-    /// What the large heads that are coming may take together, bytes; a further one is ended.
+    /// Most bytes for large heads being received, together; a further one is cut.
     pub heads_bytes: usize,
-    /// How fast a body has to come.
+    /// Minimum speed of a body.
     pub body: Pace,
-    /// How often connections are looked at.
+    /// How often connections are checked.
     pub look: Duration,
 }
 
-/// A pace: so many bytes, at least, in each window of so much time.
+/// A minimum speed: this many bytes in each window of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// The window. A body that is whole by the end of one need not have kept the pace in it.
+    /// The window. A body that is complete at the end of a window passes in any case.
     pub window: Duration,
     /// Bytes.
     pub bytes: usize,
@@ -45,7 +45,7 @@ impl Default for Limits {
             exempt: Vec::new(),
             first_byte: Duration::from_secs(5),
             head: Duration::from_secs(10),
-            // Load balancers keep connections for 60 seconds: theirs is to end first.
+            // Load balancers keep connections for 60 seconds: they should close first.
             idle: Duration::from_secs(75),
             head_bytes: 64 << 10,
             heads_bytes: 1 << 20,
@@ -56,14 +56,14 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The address that a caller counts as; `None` where it has no limit of its own.
+    /// The address that a caller is counted under; `None` if it has no such limit.
     pub(super) fn counted(&self, caller: IpAddr) -> Option<IpAddr> {
         let caller = caller.to_canonical();
         (!self.exempt.contains(&caller)).then(|| block(caller))
     }
 }
 
-/// What counts as one address: an IPv4 address, or the 64 bits of an IPv6 address that a network gives to one customer.
+/// What counts as one address: an IPv4 address, or the first 64 bits of an IPv6 address, which a network assigns to one customer.
 pub fn block(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -9,26 +9,26 @@ use tokio::sync::Notify;
 
 use super::limits::Limits;
 
-/// How a client begins that speaks HTTP/2 without having asked.
+/// The connection preface of HTTP/2 without negotiation.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// It began in another way.
+/// The first bytes are different.
 const OTHER: u8 = u8::MAX;
 
-/// What a connection is at.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Phase {
-    /// Nothing has come yet.
+    /// Nothing was received yet.
     Fresh,
-    /// A part of a head has come.
+    /// A part of a head was received.
     Head,
-    /// A request is worked on.
+    /// A request is being handled.
     Busy,
-    /// The rest of a body is waited for.
+    /// Waiting for the rest of a body.
     Body,
     /// All requests are answered.
     Idle,
-    /// It is over: what still comes is read so that the answer arrives.
+    /// It is closing: input is still read so that the answer can arrive.
     Leaving,
 }
 
@@ -38,9 +38,9 @@ pub(super) enum Cut {
     Silent,
     SlowHead,
     Idle,
-    /// Somebody else needed the place.
+    /// Another connection needed the place.
     Displaced,
-    /// Another one of the same address did.
+    /// Another connection of the same address needed the place.
     OfAddress,
 }
 
@@ -58,10 +58,10 @@ impl Cut {
     }
 }
 
-/// Up to here heads are not counted, bytes.
+/// Heads up to this size do not count as large, bytes.
 const LARGE_HEAD: usize = 8 << 10;
 
-/// What the large heads that are coming take together: each may have many times what heads have.
+/// Bytes of the large heads being received, together: each may be far larger than usual heads.
 pub(super) struct Heads {
     bytes: AtomicUsize,
     max: usize,
@@ -79,19 +79,19 @@ pub(super) struct Meter {
     phase: AtomicU8,
     /// When the phase began.
     since: AtomicU64,
-    /// When something last came or went.
+    /// When bytes were last received or sent.
     progress: AtomicU64,
-    /// Bytes of the body that is waited for.
+    /// Bytes received of the current body.
     body: AtomicU64,
-    /// How much of [`PREFACE`] has come, or [`OTHER`].
+    /// How much of [`PREFACE`] was received, or [`OTHER`].
     preface: AtomicU8,
-    /// Bytes of the head that is coming, and those of them that are counted among all large heads.
+    /// Bytes of the current head, and how many of them count towards all large heads.
     head: AtomicUsize,
     counted: AtomicUsize,
     heads: Arc<Heads>,
-    /// Told when it is to end.
+    /// Notified when the connection must end.
     pub(super) cut: Notify,
-    /// The socket, once HTTP is done with it.
+    /// The socket, after HTTP is finished with it.
     left: Mutex<Option<TcpStream>>,
 }
 
@@ -130,7 +130,7 @@ impl Meter {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
-    /// Bytes have come. False where they belong to a large head and there is no room for it.
+    /// Bytes were received. False if they belong to a large head and there is no room for it.
     pub(super) fn read(&self, bytes: &[u8]) -> bool {
         self.compare(bytes);
         if matches!(self.phase(), Phase::Fresh | Phase::Idle) {
@@ -161,12 +161,12 @@ impl Meter {
         }
     }
 
-    /// Bytes have gone.
+    /// Bytes were sent.
     pub(super) fn wrote(&self) {
         self.progress.store(self.now(), Ordering::Relaxed);
     }
 
-    /// A body is waited for, of which so much has come.
+    /// Waiting for a body, of which this many bytes were received.
     pub(super) fn waits(&self, bytes: u64) {
         self.body.store(bytes, Ordering::Relaxed);
         if self.phase() != Phase::Body {
@@ -174,7 +174,7 @@ impl Meter {
         }
     }
 
-    /// The body is there, or is not wanted any more.
+    /// The body is complete, or not needed any more.
     pub(super) fn has_body(&self) {
         if self.phase() == Phase::Body {
             self.enter(Phase::Busy);
@@ -204,7 +204,7 @@ impl Meter {
         usize::from(self.preface.load(Ordering::Relaxed)) == PREFACE.len()
     }
 
-    /// Why it has to be cut, if it has to.
+    /// Why it must be cut now; `None` if it need not.
     pub(super) fn overdue(&self, limits: &Limits) -> Option<Cut> {
         let now = self.now();
         let longer = |since: &AtomicU64, limit: Duration| {
@@ -218,16 +218,16 @@ impl Meter {
         }
     }
 
-    /// How little is lost when it is cut, for the choice among connections: the highest goes first. `None`: a request is worked on, or
-    /// its body has had no time yet.
+    /// The order in which connections are replaced: the highest goes first. `None`: a request is being handled, or its body has had no time
+    /// yet.
     pub(super) fn idleness(&self, limits: &Limits) -> Option<(u8, u64)> {
-        // Not since the last byte: who drips is no less idle.
+        // Since the phase began, not since the last byte: a caller that sends single bytes is no less idle.
         let time = self.now().saturating_sub(self.since.load(Ordering::Relaxed));
         match self.phase() {
             Phase::Leaving => Some((2, time)),
             Phase::Fresh | Phase::Head | Phase::Idle => Some((1, time)),
             Phase::Busy => None,
-            // Those that come slowest, as milliseconds a kilobyte.
+            // The slowest bodies first, in milliseconds per kilobyte.
             Phase::Body => {
                 let kilobytes = self.body.load(Ordering::Relaxed) / 1_024 + 1;
                 (u128::from(time) > limits.body.window.as_millis() / 4).then_some((0, time / kilobytes))
@@ -235,12 +235,12 @@ impl Meter {
         }
     }
 
-    /// HTTP is done with the socket.
+    /// HTTP is finished with the socket.
     pub(super) fn leave(&self, stream: Option<TcpStream>) {
         *self.left.lock().unwrap_or_else(PoisonError::into_inner) = stream;
     }
 
-    /// The socket, if HTTP is done with it.
+    /// Takes the socket, if HTTP is finished with it.
     pub(super) fn take(&self) -> Option<TcpStream> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preface_is_known_however_it_is_cut() {
+    fn an_http_2_preface_is_recognised_however_it_is_split() {
         for parts in [vec![24], vec![3, 21], vec![1; 24], vec![10, 14, 30]] {
             let meter = meter();
             let mut rest = [PREFACE.as_slice(), &[0; 30]].concat();
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_worked_on_is_no_idle_connection() {
+    fn a_connection_with_a_request_in_progress_is_not_idle() {
         let (meter, limits) = (meter(), Limits::default());
         assert_eq!(meter.idleness(&limits).map(|(class, _)| class), Some(1));
         meter.read(b"G");
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn who_drips_is_idle_all_the_same() {
+    fn a_connection_that_sends_slowly_counts_as_idle() {
         let (meter, limits) = (meter(), Limits::default());
         meter.read(b"P");
         std::thread::sleep(Duration::from_millis(20));

@@ -22,18 +22,18 @@ use super::limits::Limits;
 use super::meter::{Cut, Heads, Meter};
 use crate::metrics::CONNECTIONS_CUT;
 
-/// The wait after the system refused to accept a connection.
+/// Wait after the system failed to accept a connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
-/// How often it is told that it does.
+/// How often that is logged.
 const TELL_AGAIN: Duration = Duration::from_secs(30);
-/// The most callers at a time that are told to come again and may read it at leisure.
+/// Most callers at a time that are turned away and still get time to read the answer.
 const TURNED_AWAY_MAX: usize = 16;
-/// Open files beyond the connections that may be: those callers, and connections that were cut and whose tasks have not noticed yet.
+/// Open files beyond the allowed connections: for those callers, and for connections that were cut and are just ending.
 pub const FILES_BEYOND: usize = 2 * TURNED_AWAY_MAX;
-/// What is counted where there was no place.
+/// The label under which a caller is counted if there was no place.
 const NO_PLACE_LABEL: &str = "no_place";
 
-/// A listener's name for metrics and the log, and where the number of its connections is shown.
+/// A listener's name in metrics and the log, and the gauge for its connections.
 pub struct Name {
     /// The setting that names its address.
     pub listener: &'static str,
@@ -41,7 +41,7 @@ pub struct Name {
     pub connections: Gauge,
 }
 
-/// Accepts connections until it is told to stop, and returns once the last of them has ended.
+/// Accepts connections until it is stopped, and returns when the last of them has ended.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, name: Name, mut stopping: watch::Receiver<bool>) {
     let mut look = tokio::time::interval(limits.look);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -72,7 +72,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, name: 
 /// A connection.
 struct Place {
     meter: Arc<Meter>,
-    /// What its caller counts as.
+    /// The address that its caller is counted under.
     address: Option<IpAddr>,
 }
 
@@ -83,9 +83,9 @@ struct Places {
     stopping: watch::Receiver<bool>,
     tasks: JoinSet<()>,
     open: HashMap<Id, Place>,
-    /// How many each address has.
+    /// The number of connections per address.
     of_address: HashMap<IpAddr, usize>,
-    /// When something was last told.
+    /// When something was last logged.
     told: Option<Instant>,
 }
 
@@ -98,7 +98,7 @@ impl Places {
         Self { shared, name, stopping, tasks, open, of_address, told: None }
     }
 
-    /// Whether another connection may be accepted: while not too many that were cut have still to end, which they do at once.
+    /// Whether another connection may be accepted: not while too many that were cut are still ending.
     fn has_files(&self) -> bool {
         self.tasks.len() < self.shared.limits.connections + FILES_BEYOND
     }
@@ -125,7 +125,7 @@ impl Places {
         }
     }
 
-    /// Takes the place of the idlest connection, of this address where one is given. False where there is none that could go.
+    /// Cuts the connection idle for longest (of this address, if one is given). False if none can be cut.
     fn displace(&mut self, address: Option<IpAddr>) -> bool {
         let of = self.open.iter().filter(|(_, place)| address.is_none() || place.address == address);
         let idle = of.filter_map(|(id, place)| Some((place.meter.idleness(&self.shared.limits)?, *id)));
@@ -160,17 +160,17 @@ impl Places {
         }
     }
 
-    /// Tells a caller to come again.
+    /// Asks a caller to come again later.
     fn turn_away(&mut self, stream: TcpStream) {
         self.count(NO_PLACE_LABEL);
-        let why = "all connections are in use; come again later\n";
+        let why = "all connections are in use; try again later\n";
         let _ = stream.try_write(&refusal("503 Service Unavailable", "retry-after: 1\r\n", why));
         if self.tasks.len() < self.open.len() + TURNED_AWAY_MAX {
             self.tasks.spawn(connection::linger(stream));
         }
     }
 
-    /// Cuts what has had its time.
+    /// Cuts connections whose time is over.
     fn look(&mut self) {
         let overdue = self.open.iter().filter_map(|(id, place)| Some((*id, place.meter.overdue(&self.shared.limits)?)));
         for (id, why) in overdue.collect::<Vec<_>>() {
@@ -178,7 +178,7 @@ impl Places {
         }
     }
 
-    /// Tells something now and then.
+    /// Logs a message from time to time.
     fn tell(&mut self, what: &str) {
         if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
             tracing::warn!(listener = self.name.listener, "{what}");
@@ -186,7 +186,7 @@ impl Places {
         }
     }
 
-    /// The system has accepted no connection: for want of something, or because the caller has gone.
+    /// The system failed to accept a connection: a resource is exhausted, or the caller has gone.
     async fn refused(&mut self, error: &io::Error) {
         if matches!(Errno::from_io_error(error), Some(Errno::CONNABORTED | Errno::CONNRESET | Errno::INTR | Errno::PROTO)) {
             return;

@@ -11,11 +11,11 @@ use openssl::ssl::{HandshakeError, SslConnector, SslConnectorBuilder, SslMethod}
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::{X509, X509VerifyResult};
 
-/// How long to wait for the broker, each time.
+/// Timeout for each answer of the broker.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Why the certificate of the broker at `address`, a host and a port, is refused by who trusts the authorities in the file `ca`, or
-/// those that the system trusts. `None` where that cannot be found out.
+/// Why the certificate of the broker at `address` (host and port) is not trusted, by the authorities in the file `ca` or those of the
+/// system. `None` if that cannot be determined.
 pub(super) fn why_refused(address: &str, ca: Option<&str>) -> Option<&'static str> {
     let (host, _) = address.rsplit_once(':')?;
     let mut connector = SslConnector::builder(SslMethod::tls()).ok()?;
@@ -41,7 +41,7 @@ fn trust_only(connector: &mut SslConnectorBuilder, authorities: &[u8]) -> Result
     Ok(())
 }
 
-/// In words that say what to do. The numbers are OpenSSL's [`X509_V_ERR_...`].
+/// The reason, with what to do. The numbers are OpenSSL's [`X509_V_ERR_...`].
 ///
 /// [`X509_V_ERR_...`]: https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/
 fn reason(found: X509VerifyResult) -> Option<&'static str> {

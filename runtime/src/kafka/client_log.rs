@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 
-/// How many complaints of clients are written a second, at most: each of many connections complains every second while it cannot be made.
+/// Most errors of clients logged per second: while brokers are away, each of many connections reports an error every second.
 const COMPLAINTS_MAX: u32 = 10;
 
-/// Facility of the line that librdkafka logs whenever it gives a connection up, whatever the reason.
+/// Facility of the line that librdkafka logs whenever it closes a connection, for any reason.
 pub(super) const CONNECTION_LOST: &str = "FAIL";
 
-/// librdkafka's log holds no records and no credentials unless `debug` is set, which is refused. What it complains of is told by us where
-/// it matters, once and in our words: [`Reach`](super::Reach) and the errors of what fails because of it.
+/// Logs a line of librdkafka. Its log contains no records and no credentials unless `debug` is set, which is refused. Its errors are logged
+/// at debug level: where they matter, they are reported once, by [`Reach`](super::Reach) and by the errors of what fails because of them.
 pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => tracing::warn!(facility, "{message}"),
@@ -29,7 +29,7 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 static SPARING: Mutex<Sparing> = Mutex::new(Sparing { second: None, written: 0, left_out: 0 });
 
-/// Bounds how many lines are written a second.
+/// Limits the number of lines per second.
 struct Sparing {
     second: Option<Instant>,
     written: u32,
@@ -37,7 +37,7 @@ struct Sparing {
 }
 
 impl Sparing {
-    /// Whether a line may be written; then how many were left out before it.
+    /// Whether a line may be logged; if so, how many were left out before it.
     fn admit(&mut self, now: Instant) -> Option<u32> {
         if self.second.is_none_or(|second| now.saturating_duration_since(second) >= Duration::from_secs(1)) {
             (self.second, self.written) = (Some(now), 0);
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn complaints_are_bounded_and_those_left_out_are_counted() {
+    fn errors_of_the_client_are_bounded_and_those_left_out_are_counted() {
         let mut sparing = Sparing { second: None, written: 0, left_out: 0 };
         let now = Instant::now();
         let written = (0..576).filter(|_| sparing.admit(now).is_some()).count();

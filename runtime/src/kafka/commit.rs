@@ -23,11 +23,11 @@ use crate::topic::Topic;
 use crate::trace::{HEADER, TraceContext};
 
 const OPERATION: &str = "committing";
-/// A slice of waiting for deliveries, or for room in the producer's queue. The client's own flush waits in slices of 100 ms, each out to
-/// its end, and spins for what is less than a millisecond: on a small machine that takes the broker's time.
+/// Time slice of waiting for deliveries, or for space in the producer's queue. The client's own flush waits in full slices of 100 ms, and
+/// busy-waits for less than a millisecond, which on a small machine takes CPU time from the broker.
 const WAIT_SLICE: Duration = Duration::from_micros(300);
 
-/// A record on its way out.
+/// A record to be sent.
 struct Outgoing<'a> {
     topic: &'a str,
     partition: u32,
@@ -68,7 +68,7 @@ impl KafkaSession {
     fn give_up(&mut self, producer: &Produced, failed: Failed) -> LogError {
         match failed {
             Failed::Client(error) => {
-                // Going back can take longer than this transaction's time out: end it now, so that readers need not wait for it.
+                // Recovery can take longer than this transaction's timeout: abort it now, so that readers need not wait for it.
                 let _settled_anew = producer.abort_transaction(Duration::from_secs(1));
                 self.transaction_failed(OPERATION, &error)
             }
@@ -82,7 +82,7 @@ impl KafkaSession {
         }
     }
 
-    /// A dead letter names its source by the topic's name, not its role.
+    /// A dead letter names its source by the topic's configured name, not by its role.
     fn name_source(&self, letter: &mut DeadLetter) {
         if let Some(topic) = Topic::find(&letter.topic) {
             letter.topic = self.options.topics.of(topic).to_owned();
@@ -90,19 +90,19 @@ impl KafkaSession {
     }
 }
 
-/// One transaction on its way to the brokers.
+/// One transaction being written to the brokers.
 struct KafkaWriter<'a> {
     options: &'a KafkaOptions,
     consumer: Option<&'a Consumed>,
     changelog: Option<&'a str>,
-    /// What offsets say besides.
+    /// The metadata of committed offsets.
     spread: Option<String>,
-    /// Partitions of the dead letters.
+    /// The number of partitions of the dead letters.
     letters: u32,
     end: Instant,
     /// The contexts of outputs that follow from traced records, by position.
     traces: &'a BTreeMap<usize, TraceContext>,
-    /// How many outputs were written.
+    /// The number of outputs written.
     outputs: usize,
 }
 
@@ -121,7 +121,7 @@ impl TransactionWriter for KafkaWriter<'_> {
     type Error = Failed;
 
     fn begin(&mut self, producer: &Produced) -> Result<(), Failed> {
-        // What is told of the time between two transactions is of no interest: nothing of ours was under way.
+        // Events from between two transactions do not matter, because nothing of ours was in flight.
         drain(producer, self.end);
         drop(producer.context().take());
         Ok(producer.begin_transaction()?)
@@ -180,7 +180,7 @@ impl TransactionWriter for KafkaWriter<'_> {
             }
         }
         let consumer = self.consumer.ok_or_else(|| Failed::Unknown("the session is closed".to_owned()))?;
-        // A consumer that was thrown out has no generation, and an offset commit without one might be let through.
+        // A consumer that was removed from the group has no generation, and the broker might accept an offset commit without one.
         if consumer.assignment_lost() {
             return Err(Failed::Unknown("the partitions were taken from us".to_owned()));
         }
@@ -193,7 +193,7 @@ impl TransactionWriter for KafkaWriter<'_> {
         drain(producer, self.end);
         if !producer.context().has_failed() {
             producer.commit_transaction(self.left())?;
-            // The client has noted a lost connection before it had the answer; what it noted waits to be taken in.
+            // The client has noted a lost connection before it had the answer; that note is read now.
             drain(producer, self.end);
         }
         let Delivered { changelog, failed, connection_lost } = producer.context().take();
@@ -204,7 +204,7 @@ impl TransactionWriter for KafkaWriter<'_> {
     }
 }
 
-/// Why a transaction was not committed, or is not known to be.
+/// Why a transaction was not committed, or may not be.
 enum Failed {
     Client(KafkaError),
     /// A record of this topic was not delivered.
@@ -227,7 +227,7 @@ fn version_header(version: &[u8]) -> OwnedHeaders {
     OwnedHeaders::new_with_capacity(1).insert(Header { key: VERSION_HEADER, value: Some(version) })
 }
 
-/// The version between stages, and the context of a traced record.
+/// Headers of an output: the format's version between stages, and the context of a traced record.
 fn output_headers(topic: Topic, trace: Option<&TraceContext>) -> Option<OwnedHeaders> {
     let version = has_version(topic).then(|| version_header(VERSION));
     match trace {
@@ -239,7 +239,7 @@ fn output_headers(topic: Topic, trace: Option<&TraceContext>) -> Option<OwnedHea
     }
 }
 
-/// Queues a record, waiting for room.
+/// Queues a record; waits if the queue is full.
 fn send(producer: &Produced, outgoing: Outgoing<'_>, end: Instant) -> Result<(), Failed> {
     let number = i32::try_from(outgoing.partition).map_err(|error| Failed::Unknown(error.to_string()))?;
     let mut record: BaseRecord<'_, [u8], [u8], Tag> =
@@ -261,14 +261,14 @@ fn send(producer: &Produced, outgoing: Outgoing<'_>, end: Instant) -> Result<(),
     }
 }
 
-/// Waits until every record was delivered and all that the client tells was taken in, or a record was not delivered, or until `end`.
+/// Waits until every record is delivered and all events of the client are read, or a delivery has failed, or until `end`.
 fn drain(producer: &Produced, end: Instant) {
     while producer.in_flight_count() > 0 && !producer.context().has_failed() && Instant::now() < end {
         serve(producer);
     }
 }
 
-/// Takes in the next delivery report; waits a slice where there is none.
+/// Reads the next delivery report; waits a slice if there is none.
 fn serve(producer: &Produced) {
     let before = producer.in_flight_count();
     producer.poll(Duration::ZERO);
@@ -277,7 +277,7 @@ fn serve(producer: &Produced) {
     }
 }
 
-/// What a dead letter says without being decoded: `reason`, `topic`, `partition` and `offset`, as texts. Part of the contract.
+/// Headers of a dead letter, readable without decoding it: `reason`, `topic`, `partition` and `offset`, as text. Part of the contract.
 fn dead_letter_headers(letter: &DeadLetter) -> OwnedHeaders {
     let (number, offset) = (letter.partition.to_string(), letter.offset.to_string());
     let mut headers = OwnedHeaders::new_with_capacity(4);

@@ -13,14 +13,14 @@ use rdkafka::{ClientConfig, ClientContext};
 use super::certificate::why_refused;
 use super::client_log::{CONNECTION_LOST, log};
 
-/// How long a look for lines of the log takes, and how many looks there are.
+/// The time of a look for log lines, and the number of looks.
 const POLL: Duration = Duration::from_millis(20);
 const POLLS_MAX: usize = 20;
 
-/// What OpenSSL says of a certificate, whatever is wrong with it.
+/// OpenSSL's text for any error of a certificate.
 const CERTIFICATE_REFUSED: &str = "certificate verify failed";
 
-/// What is said of a connection, and what is to be done then; the first that fits. The texts are those of OpenSSL and librdkafka.
+/// Texts of OpenSSL and librdkafka about connections, each with what to do; the first match counts.
 const HINTS: &[(&str, &str)] = &[
     (
         CERTIFICATE_REFUSED,
@@ -31,34 +31,34 @@ const HINTS: &[(&str, &str)] = &[
     ("security.protocol", "the broker speaks another protocol here: set kafka.security.protocol"),
     ("wrong version number", "the broker does not speak TLS here: set kafka.security.protocol"),
     ("certificate required", "the broker asks for a certificate: set kafka.security.certificate and kafka.security.key"),
-    ("Connection refused", "nobody listens there: check kafka.brokers"),
+    ("Connection refused", "nothing listens there: check kafka.brokers"),
     ("Failed to resolve", "there is no such host: check kafka.brokers"),
 ];
 
-/// Listens to the log of a client.
+/// Collects connection errors from the log of a client.
 #[derive(Debug, Default)]
 pub struct ConnectionErrors {
     latest: Mutex<Option<String>>,
-    /// The file of the authorities that are trusted; `None` for the system's.
+    /// The file of trusted authorities; `None` for the system's.
     ca: Option<String>,
 }
 
 impl ConnectionErrors {
-    /// Of a client that is made of these settings.
+    /// For a client with this configuration.
     pub fn of(config: &ClientConfig) -> Self {
         Self { latest: Mutex::default(), ca: config.get("ssl.ca.location").map(str::to_owned) }
     }
 
-    /// Notes a line of the client's log.
+    /// Reads a line of the client's log.
     pub fn hear(&self, facility: &str, message: &str) {
         if facility == CONNECTION_LOST {
-            // Before the host come the names of the thread and of the client, which say nothing to anybody.
+            // The names of the thread and of the client come before the host and are left out.
             let said = message.rsplit_once("]: ").map_or(message, |(_, said)| said);
             *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(said.to_owned());
         }
     }
 
-    /// An error, with what the log said last and what to do.
+    /// An error, with the last connection error and what to do.
     pub fn explain(&self, error: &KafkaError) -> String {
         match self.latest() {
             Some(said) => self.understand(&said).unwrap_or_else(|| format!("{error} ({said})")),
@@ -66,7 +66,7 @@ impl ConnectionErrors {
         }
     }
 
-    /// What the log said last, and what to do.
+    /// The last connection error, and what to do.
     pub fn why(&self) -> Option<String> {
         let said = self.latest()?;
         Some(self.understand(&said).unwrap_or(said))
@@ -85,12 +85,13 @@ impl ConnectionErrors {
     }
 }
 
-/// The host and port in what was said: `sasl_ssl://kafka:9093/bootstrap: ...`.
+/// The host and port in a message: `sasl_ssl://kafka:9093/bootstrap: ...`.
 fn address(said: &str) -> Option<&str> {
     said.split_once("://")?.1.split('/').next()
 }
 
-/// An error of a consumer that nobody will use any more, with what its log said last and what to do: its log comes to who polls.
+/// An error of a consumer that is not used any more, with its last connection error and what to do. Polls the consumer, because that
+/// delivers its log.
 pub fn explain<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     connection_errors: &ConnectionErrors,
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_complaint_says_what_to_do() {
+    fn the_last_connection_error_comes_with_what_to_do() {
         let connection_errors = ConnectionErrors::default();
         let error = KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerTransportFailure);
         assert_eq!(connection_errors.explain(&error), error.to_string());

@@ -19,26 +19,26 @@ use rdkafka::{ClientContext, TopicPartitionList};
 use super::ConnectionErrors;
 use super::client_log::{CONNECTION_LOST, log};
 
-/// What a rebalance asks for.
+/// The callback of a rebalance.
 #[derive(Debug, Clone)]
 pub(super) enum Rebalance {
-    /// These are ours.
+    /// These partitions are assigned.
     Assign(Vec<(String, i32)>),
-    /// These are to be given back.
+    /// These partitions are revoked.
     Revoke(Vec<(String, i32)>),
 }
 
-/// Of the consumer of the inputs.
+/// Events of the consumer of the inputs.
 pub(super) struct ConsumerEvents {
     stage: &'static str,
-    /// Whether partitions change hands one by one: see [`KafkaOptions::is_cooperative`](super::options::KafkaOptions::is_cooperative).
+    /// Whether rebalances are incremental: see [`KafkaOptions::is_cooperative`](super::options::KafkaOptions::is_cooperative).
     cooperative: bool,
     pending: Mutex<VecDeque<Rebalance>>,
-    /// When this was made, and the client right after.
+    /// When this was created; the client follows right after.
     made: Instant,
     statistics: Mutex<Option<Noted>>,
     closing: AtomicBool,
-    /// Why connections failed.
+    /// The connection errors of the client.
     pub(super) connection_errors: ConnectionErrors,
 }
 
@@ -48,7 +48,7 @@ impl ConsumerEvents {
         Self { stage, cooperative, pending, made: Instant::now(), statistics, closing, connection_errors }
     }
 
-    /// The oldest rebalance that was not done yet.
+    /// The oldest rebalance that is not done yet.
     pub(super) fn front(&self) -> Option<Rebalance> {
         lock(&self.pending).front().cloned()
     }
@@ -57,7 +57,7 @@ impl ConsumerEvents {
         lock(&self.pending).pop_front();
     }
 
-    /// From now on rebalances are answered at once, those that were noted before them: nobody does what they ask for any more.
+    /// From now on, rebalances are answered at once, including those waiting: nobody will carry them out any more.
     pub(super) fn close(&self, consumer: &BaseConsumer<Self>) {
         self.closing.store(true, Ordering::Relaxed);
         for noted in std::mem::take(&mut *lock(&self.pending)) {
@@ -73,24 +73,24 @@ impl ConsumerEvents {
         }
     }
 
-    /// Tells the client that what a rebalance asks for is done. A client whose part in the group has ended answers no more, and whoever
-    /// asks it then waits for ever: the last rebalance of a client that is closed may come behind that.
+    /// Answers the client that a rebalance is done. A client whose membership has ended never returns from that call. So the last rebalance
+    /// of a client that is being closed, which may arrive after the end of its membership, is not answered.
     fn answer(&self, consumer: &BaseConsumer<Self>, assign: bool, partitions: &TopicPartitionList) {
         if consumer.closed() {
             return;
         }
         let answered = if assign { self.assign(consumer, partitions) } else { self.unassign(consumer, partitions) };
         if let Err(error) = answered {
-            tracing::debug!(stage = self.stage, %error, "the client is about to be gone: nothing else can be done about it");
+            tracing::debug!(stage = self.stage, %error, "the client is closing, so this has no effect");
         }
     }
 
-    /// Takes partitions over that the group gives.
+    /// Assigns partitions from the group.
     pub(super) fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) -> KafkaResult<()> {
         if self.cooperative { consumer.incremental_assign(partitions) } else { consumer.assign(partitions) }
     }
 
-    /// Gives partitions back that the group takes.
+    /// Unassigns partitions that the group revokes.
     pub(super) fn unassign(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) -> KafkaResult<()> {
         if self.cooperative { consumer.incremental_unassign(partitions) } else { consumer.unassign() }
     }
@@ -104,7 +104,7 @@ impl ConsumerEvents {
 /// Statistics of a client.
 pub(super) struct Noted {
     pub statistics: Statistics,
-    /// When they were taken, or a little earlier: they may have waited for somebody who polls.
+    /// When they were taken, or a little earlier: they may have waited for a poll.
     pub taken: Instant,
 }
 
@@ -136,7 +136,7 @@ impl ConsumerContext for ConsumerEvents {
     }
 }
 
-/// Of the consumer of the changelog.
+/// Events of the consumer of the changelog.
 pub(super) struct RestorerEvents;
 
 impl ClientContext for RestorerEvents {
@@ -151,28 +151,28 @@ impl ClientContext for RestorerEvents {
 
 impl ConsumerContext for RestorerEvents {}
 
-/// What was delivered in the current transaction.
+/// Deliveries in the current transaction.
 #[derive(Debug, Default)]
 pub(super) struct Delivered {
-    /// By partition of the changelog: the offset after the last record.
+    /// By partition of the changelog, the offset after the last record.
     pub changelog: BTreeMap<u32, u64>,
-    /// The first record that was not delivered: its topic and why.
+    /// The first record whose delivery failed: its topic and the error.
     pub failed: Option<(String, KafkaError)>,
     /// Whether a connection was lost.
     pub connection_lost: bool,
 }
 
-/// What a record's delivery report carries: 0, or the partition of a changelog record plus 1.
+/// The tag of a record's delivery report: 0, or for a changelog record its partition plus 1.
 pub(super) type Tag = usize;
 
-/// Of the producer.
+/// Events of the producer.
 #[derive(Default)]
 pub(super) struct ProducerEvents {
     delivered: Mutex<Delivered>,
 }
 
 impl ProducerEvents {
-    /// Takes what was delivered since the last call.
+    /// Takes the deliveries since the last call.
     pub(super) fn take(&self) -> Delivered {
         std::mem::take(&mut *lock(&self.delivered))
     }
@@ -209,7 +209,7 @@ impl ProducerContext for ProducerEvents {
             }
             Err((error, message)) => {
                 let mut delivered = lock(&self.delivered);
-                // Records behind a failed one are purged: the first one says why.
+                // Records after a failed one are purged: the error of the first one counts.
                 if delivered.failed.is_none() || is_purge(delivered.failed.as_ref()) {
                     delivered.failed = Some((message.topic().to_owned(), error.clone()));
                 }
@@ -224,7 +224,7 @@ fn is_purge(failed: Option<&(String, KafkaError)>) -> bool {
         .is_some_and(|code| matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight))
 }
 
-/// A panic of another holder leaves nothing half-done in what is locked here.
+/// A panic while the lock was held cannot leave inconsistent data here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

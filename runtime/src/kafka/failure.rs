@@ -5,15 +5,15 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Remedy {
-    /// Go back to the committed offsets, with a new producer.
+    /// Recover from the committed offsets, with a new producer.
     Recover,
-    /// The same; but the second time in a row it may be another process.
+    /// The same; but if it happens twice in a row, another process may have the same name.
     Fenced,
-    /// Stop, and say this.
+    /// Stop with this message.
     Stop(&'static str),
 }
 
-/// What is to be done about `error`. What is not known to be hopeless is gone back from: how often is bounded elsewhere.
+/// What to do about `error`. Errors not known to be permanent are recovered from; the number of attempts is limited elsewhere.
 pub(super) fn remedy(error: &KafkaError) -> Remedy {
     match error.rdkafka_error_code() {
         Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) => Remedy::Fenced,
@@ -34,7 +34,7 @@ pub(super) fn remedy(error: &KafkaError) -> Remedy {
             Remedy::Stop("a record is larger than the topic's max.message.bytes; raise it")
         }
         Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition) => {
-            Remedy::Stop("the topic or its partition is not there; see `tributary topics plan`")
+            Remedy::Stop("the topic or its partition does not exist; see `tributary topics plan`")
         }
         Some(Code::InvalidRecord | Code::PolicyViolation) => {
             Remedy::Stop("the broker refuses the record; look at the topic's settings")
@@ -46,7 +46,7 @@ pub(super) fn remedy(error: &KafkaError) -> Remedy {
     }
 }
 
-/// For whoever gave two processes one name.
+/// The message if two processes have the same name.
 pub(super) const SAME_INSTANCE: &str =
     "another process has the same instance name and took over; give each process of a stage an instance name of its own";
 
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_out_is_gone_back_from_and_a_missing_right_is_not() {
+    fn a_time_out_is_retried_and_a_missing_permission_is_not() {
         let of = |code| remedy(&KafkaError::MessageProduction(code));
         assert_eq!(of(Code::OperationTimedOut), Remedy::Recover);
         assert_eq!(of(Code::BrokerTransportFailure), Remedy::Recover);

@@ -11,7 +11,7 @@ use crate::state::RocksStore;
 use crate::topic::Topic;
 use crate::trace::{HEADER, TraceContext};
 
-/// Copies a message into the batch, if it may come now; with its trace where records are `traced`.
+/// Copies a message into the batch, if it fits; with its trace context if `traced`.
 pub(super) fn take(
     owned: &mut Ownership<RocksStore>,
     inputs: &[(Topic, String)],
@@ -42,7 +42,7 @@ pub(super) fn take(
     Ok(())
 }
 
-/// Records between stages say which version wrote them.
+/// Checks the format version of a record between stages.
 fn check_version(topic: Topic, message: &BorrowedMessage<'_>) -> Result<(), LogError> {
     if !has_version(topic) {
         return Ok(());
@@ -61,7 +61,7 @@ fn check_version(topic: Topic, message: &BorrowedMessage<'_>) -> Result<(), LogE
     }
 }
 
-/// The version that wrote a record, where it says.
+/// The format version in a record's header; `None` if it has none.
 pub(super) fn version_of<'a>(message: &'a BorrowedMessage<'_>) -> Option<&'a [u8]> {
     message.headers()?.iter().find(|header| header.key == VERSION_HEADER)?.value
 }
@@ -72,12 +72,12 @@ fn context_of(message: &BorrowedMessage<'_>) -> Option<TraceContext> {
     TraceContext::parse(found.value?)
 }
 
-/// Whether the records of a topic carry the format's version.
+/// Whether the records of a topic have a header with the format version.
 pub(super) fn has_version(topic: Topic) -> bool {
     matches!(topic, Topic::IdentityInbox | Topic::AttributorInbox)
 }
 
-/// For the age of a position only: no decision about data reads it.
+/// Only for the age of a position: no decision about data uses it.
 pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

@@ -54,5 +54,5 @@ pub use session::KafkaSession;
 
 use std::time::Duration;
 
-/// Longest wait for an answer about topics and offsets.
+/// Timeout of questions to brokers about topics and offsets.
 const ASK: Duration = Duration::from_secs(5);

@@ -18,62 +18,62 @@ use crate::topic::TopicNames;
 use crate::topic::framing::Framing;
 use crate::topics_plan::INTERNAL_RECORD_BYTES_MAX;
 
-/// New partitions of a raw topic are noticed within this; the client's default is five minutes.
+/// New partitions of a raw topic are noticed within this interval; the client's default is five minutes.
 const METADATA_REFRESH: &str = "topic.metadata.refresh.interval.ms";
 const METADATA_REFRESH_MS: &str = "10000";
 
-/// A broker that is back is met again within about a second; the client's default grows to ten.
+/// A broker that is back is reconnected within about a second; with the client's default it can take ten.
 const RECONNECT_MS_MAX: &str = "1000";
 
-/// What a broker may send of one partition at a time, at least and at most; a larger record comes alone.
+/// Smallest and largest fetch size of a partition; a larger record comes alone.
 const FETCH_BYTES: RangeInclusive<usize> = 64 << 10..=1 << 20;
-/// What a small record takes in the client's queue beside its bytes, about.
+/// Memory of a small record in the client's queue beside its bytes, approximately.
 const QUEUED_BYTES: usize = 512;
 
-/// How a worker's session works on Kafka.
+/// Options of a worker's session on Kafka.
 #[derive(Clone)]
 pub struct KafkaOptions {
     /// Bootstrap addresses, `host:port`, comma-separated.
     pub brokers: String,
     /// Prefix of consumer groups (`{prefix}-{stage}`) and transactional ids (`{prefix}-{stage}-{instance}-{worker}`).
     pub group_prefix: String,
-    /// Name of this process among those of the group: unique, and the same after a restart.
+    /// Name of this process: unique in the group, and the same after a restart.
     pub instance: String,
     /// Number of this worker among those of its stage in this process.
     pub worker: u32,
-    /// Settings passed on to librdkafka, except those of [`refused_setting`].
+    /// Properties passed on to librdkafka, except those of [`refused_setting`].
     pub client: BTreeMap<String, String>,
     /// The topics' names.
     pub topics: Arc<TopicNames>,
     /// Folder of the state: `{state_path}/{stage}/{partition}`.
     pub state_path: PathBuf,
-    /// The memory of all stores of this process.
+    /// The memory budget of all stores of this process.
     pub budget: Arc<StoreBudget>,
-    /// Bytes of records that may wait to be read, and half of those that may be on their way to the brokers.
+    /// Bytes of fetched records that may wait; half of that may be in flight to the brokers.
     pub queue_bytes: usize,
     /// The largest dead letter, with the record it holds; bytes.
     pub dead_letter_bytes_max: u64,
-    /// A transaction open for longer is aborted by the broker; milliseconds.
+    /// The broker aborts a transaction that is open for longer; milliseconds.
     pub transaction_timeout_ms: u64,
-    /// A process silent for longer loses its partitions; milliseconds.
+    /// A process without a heartbeat for longer loses its partitions; milliseconds.
     pub session_timeout_ms: u64,
-    /// Without progress for longer, restoring a partition stops the worker; milliseconds.
+    /// Restoring a partition without progress for longer stops the worker; milliseconds.
     pub restore_timeout_ms: u64,
-    /// Without success for longer, recovering stops the worker; milliseconds.
+    /// Recovering without success for longer stops the worker; milliseconds.
     pub recover_timeout_ms: u64,
-    /// `delete.retention.ms` of the changelog topics: a local state that is behind by longer is restored whole; milliseconds.
+    /// `delete.retention.ms` of the changelog topics: a local state older than this is restored completely; milliseconds.
     pub tombstone_retention_ms: u64,
     /// Whether dead letters are written as JSON instead of Protobuf.
     pub json_dead_letters: bool,
-    /// In which topics rows stand in frames that name their schema.
+    /// Which topics have framed rows, with their schemas.
     pub framing: Arc<Framing>,
-    /// Where sessions say what they hold.
+    /// The partitions held, updated by sessions.
     pub holdings: Holdings,
-    /// Whether the brokers can be reached, as the process sees it.
+    /// Whether the brokers can be reached.
     pub reach: Arc<Reach>,
-    /// Where it is told how far behind the inputs are.
+    /// The gauges in which sessions publish their lag.
     pub gauges: FreshGauges,
-    /// Whether the contexts of traced records are read.
+    /// Whether trace contexts of records are read.
     pub traced: bool,
 }
 
@@ -82,7 +82,7 @@ pub fn group_name(prefix: &str, stage: &str) -> String {
     format!("{prefix}-{stage}")
 }
 
-/// The group that nobody joins: its committed offsets say below which offset the records of a partition may be refused.
+/// A group without members: its committed offsets are those below which refused records of a partition are accepted.
 pub fn accepted_group(prefix: &str) -> String {
     format!("{prefix}-accepted")
 }
@@ -123,7 +123,7 @@ impl KafkaOptions {
         format!("{}-{stage}-{}-{}", self.group_prefix, self.instance, self.worker)
     }
 
-    /// Settings of the consumer of the inputs.
+    /// Properties of the consumer of the inputs.
     pub(super) fn consumer(&self, log: &StageLog) -> Result<ClientConfig, RefusedSetting> {
         let mut config = self.reader(log)?;
         if config.get(METADATA_REFRESH).is_none() {
@@ -138,13 +138,13 @@ impl KafkaOptions {
         Ok(config)
     }
 
-    /// Whether partitions change hands one by one, and not all at once. Sticky assignment, which does that, does not keep the same
-    /// partition of several topics together; range does.
+    /// Whether rebalances are incremental. Sticky assignment, which supports that, does not keep the same partition of several topics
+    /// together; range does.
     pub(super) fn is_cooperative(log: &StageLog) -> bool {
         log.inputs.len() <= 1
     }
 
-    /// Settings of the consumer of the changelog, which takes its partitions itself.
+    /// Properties of the consumer of the changelog, which assigns its partitions itself.
     pub(super) fn restorer(&self, log: &StageLog) -> Result<ClientConfig, RefusedSetting> {
         let mut config = self.reader(log)?;
         config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "20");
@@ -155,17 +155,17 @@ impl KafkaOptions {
         let mut config = ClientConfig::new();
         let fetch_bytes = (self.queue_bytes / 16).clamp(*FETCH_BYTES.start(), *FETCH_BYTES.end());
         config
-            // The consumer waits this long when its queue is full; the default of a second starves a fast worker.
+            // Wait of the consumer when its queue is full; the default of a second slows down a fast worker.
             .set("fetch.queue.backoff.ms", "5")
-            // Memory: what waits here, of which the client counts neither small records' overhead, nor what one answer of a broker brings
-            // beyond that, and that answers are compressed.
+            // Memory of fetched records. The client counts neither the overhead of small records, nor one response beyond the limit, nor
+            // that responses are compressed.
             .set("queued.max.messages.kbytes", (self.queue_bytes >> 10).max(1).to_string())
             .set("queued.min.messages", (self.queue_bytes / QUEUED_BYTES).clamp(1, 100_000).to_string())
             .set("fetch.message.max.bytes", fetch_bytes.to_string())
             .set("message.max.bytes", fetch_bytes.to_string())
             .set("fetch.max.bytes", (self.queue_bytes / 2).max(fetch_bytes).to_string())
             .set("fetch.wait.max.ms", "200")
-            // The client's own figures, for brokers that collect such (KIP-714), are work for every record.
+            // The client's own metrics for brokers (KIP-714) would cost work for every record.
             .set("enable.metrics.push", "false")
             .set("reconnect.backoff.max.ms", RECONNECT_MS_MAX);
         self.pass_on(&mut config)?;
@@ -174,29 +174,29 @@ impl KafkaOptions {
             .set("client.id", self.member(log.stage))
             .set("group.id", self.group(log.stage))
             .set("isolation.level", "read_committed")
-            // A bit that flipped on its way or on the broker's disk stops the worker; the default would hand it out.
+            // A corrupt record stops the worker; with the default it would be delivered.
             .set("check.crcs", "true")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
-            // A committed offset that is out of range stops the worker; the default would jump and lose or double records.
+            // A committed offset that is out of range stops the worker; the default would jump, and lose or repeat records.
             .set("auto.offset.reset", "error")
             .set("allow.auto.create.topics", "false");
         Ok(config)
     }
 
-    /// Settings of the producer.
+    /// Properties of the producer.
     pub(super) fn producer(&self, log: &StageLog) -> Result<ClientConfig, RefusedSetting> {
         let mut config = ClientConfig::new();
         let message_bytes = self.dead_letter_bytes_max.max(INTERNAL_RECORD_BYTES_MAX);
-        // The largest record must find room beside others.
+        // The queue must hold the largest record beside others.
         let queue_bytes = 2 * message_bytes.max(self.queue_bytes as u64);
         config
             .set("linger.ms", "1")
-            // A transaction that follows the one before at once is answered with "concurrent transactions": ask again soon.
+            // A transaction that directly follows another gets "concurrent transactions": retry soon.
             .set("retry.backoff.ms", "10")
             .set("reconnect.backoff.max.ms", RECONNECT_MS_MAX)
             .set("compression.type", "lz4")
-            // Memory: the worker waits while so much of its transaction is on the way.
+            // Memory: the worker waits while this much of its transaction is in flight.
             .set("queue.buffering.max.messages", "500000")
             .set("queue.buffering.max.kbytes", (queue_bytes >> 10).to_string())
             .set("message.max.bytes", message_bytes.to_string());
@@ -206,8 +206,8 @@ impl KafkaOptions {
             .set("client.id", self.member(log.stage))
             .set("transactional.id", self.member(log.stage))
             .set("transaction.timeout.ms", self.transaction_timeout_ms.to_string())
-            // A few lines whenever a connection comes or goes, none about records: the only way to hear of every lost connection. Errors
-            // are told of some, and not again within half a minute.
+            // A few lines when a connection opens or closes, none about records. Only these show every lost connection: errors are reported
+            // for some, and not again within half a minute.
             .set("debug", "broker")
             .set_log_level(RDKafkaLogLevel::Debug);
         Ok(config)
@@ -220,7 +220,7 @@ impl KafkaOptions {
         Ok(())
     }
 
-    /// The settings that are passed on, if none of them is refused.
+    /// The properties that are passed on, if none of them is refused.
     pub(super) fn client_settings(&self) -> Result<impl Iterator<Item = (&String, &String)>, RefusedSetting> {
         let refused = self.client.keys().find_map(|key| Some((key, refused_setting(key)?)));
         match refused {
@@ -230,7 +230,7 @@ impl KafkaOptions {
     }
 }
 
-/// A setting of the client that is not passed on.
+/// A refused property of the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the client setting `{key}` cannot be set: {why}; remove it")]
 pub struct RefusedSetting {
@@ -240,7 +240,7 @@ pub struct RefusedSetting {
     pub why: &'static str,
 }
 
-/// Why a setting of the client is refused; `None` when it may be set. Names as in librdkafka's `CONFIGURATION.md`.
+/// Why a property of the client is refused; `None` if it is accepted. Names as in librdkafka's `CONFIGURATION.md`.
 pub fn refused_setting(key: &str) -> Option<&'static str> {
     const OWNED: [&str; 29] = [
         "acks",

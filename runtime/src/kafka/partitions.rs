@@ -21,19 +21,19 @@ use crate::topic::{Role, Topic};
 use crate::topics_plan::{Needed, needed, wrong_number};
 
 const LOOKING_UP: &str = "looking up a topic";
-/// How long a broker may take to hear of a topic that was created.
+/// How long a broker may take to know a topic that was just created.
 const APPEARS: Duration = Duration::from_secs(5);
-/// How often the numbers are looked at again.
+/// How often the numbers of partitions are checked again.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// Longest wait for one of them: what cannot be seen now is looked at the next time.
+/// Timeout of such a check; a number that is not available now is checked the next time.
 const LOOK: Duration = Duration::from_secs(1);
-/// What a committed offset says besides, in its metadata: over how many partitions the keys of the state behind it are spread.
+/// Prefix of the metadata of a committed offset: the number of partitions over which the keys of the state are spread.
 const SPREAD: &str = "partitions=";
 /// What it says of a partition whose state it is: [`Inputs::direct`].
 const DIRECT: &str = "direct=";
 
 impl KafkaSession {
-    /// Every topic that the stage reads or writes is there, with a number of partitions that will do, and the group may be asked.
+    /// Checks that every topic of the stage exists with a valid number of partitions, and that the group can be accessed.
     pub(super) fn check_topics(&mut self) -> Result<(), LogError> {
         let log = self.log;
         let used: BTreeSet<Topic> = log.inputs.iter().copied().chain(log.outputs()).chain(log.changelog).collect();
@@ -41,7 +41,7 @@ impl KafkaSession {
             self.count(*topic)?;
         }
         self.check_group()?;
-        // Whoever writes to an inbox must not spread keys over another number than the state behind it.
+        // A writer to an inbox must spread keys over the same number of partitions as the state behind it.
         for (inbox, reader) in Topic::inboxes().filter(|(inbox, _)| used.contains(inbox)) {
             if let Some(spread) = self.ask_spread(inbox, reader)? {
                 self.spread_over.insert(inbox, spread);
@@ -50,7 +50,7 @@ impl KafkaSession {
         used.into_iter().try_for_each(|topic| self.check_number("opening the log", topic))
     }
 
-    /// Whether this login may use the group: found out before it is joined.
+    /// Checks that this login may use the group, before it is joined.
     fn check_group(&self) -> Result<(), LogError> {
         let Some((_, input)) = self.inputs.first() else { return Ok(()) };
         match spread_of(self.consumer()?, input, 1, ASK).map_err(|error| (remedy(&error), error)) {
@@ -70,24 +70,24 @@ impl KafkaSession {
         }
     }
 
-    /// Over how many partitions the keys of an inbox are spread, by the offsets of the stage that reads it; `None` where nothing was read yet.
-    /// Of another stage's group it may not be known.
+    /// The number of partitions over which the keys of an inbox are spread, from the committed offsets of the stage that reads it; `None`
+    /// if nothing was read yet. For another stage's group it may be unknown.
     fn ask_spread(&self, inbox: Topic, reader: &str) -> Result<Option<u32>, LogError> {
         let (name, count) = (self.options.topics.of(inbox), self.counts.get(&inbox).copied().unwrap_or(0));
         if reader == self.log.stage {
-            // What is not known now is looked at when partitions are taken over.
+            // If it is unknown now, it is checked when partitions are assigned.
             return Ok(spread_of(self.consumer()?, name, count, ASK).unwrap_or_default());
         }
         let mut config = self.options.restorer(&self.log).map_err(|error| LogError::stop(LOOKING_UP, error))?;
         config.set("group.id", self.options.group(reader));
         let asker: Result<BaseConsumer<RestorerEvents>, KafkaError> = config.create_with_context(RestorerEvents);
         Ok(asker.and_then(|asker| spread_of(&asker, name, count, ASK)).unwrap_or_else(|error| {
-            tracing::debug!(stage = self.log.stage, %error, topic = name, "it cannot be seen over how many partitions its keys are spread");
+            tracing::debug!(stage = self.log.stage, %error, topic = name, "it is unknown over how many partitions its keys are spread");
             None
         }))
     }
 
-    /// The number of partitions of a topic, as it was when it was first asked for. One that was only just created is waited for.
+    /// The number of partitions of a topic when it was first asked for. Waits for a topic that was just created.
     pub(super) fn count(&mut self, topic: Topic) -> Result<u32, LogError> {
         if let Some(count) = self.counts.get(&topic) {
             return Ok(*count);
@@ -126,7 +126,7 @@ impl KafkaSession {
         Ok(found.and_then(count_of))
     }
 
-    /// The partitions of an assignment. Those of a stage with state must not be beyond the number that keys are spread over.
+    /// The partitions of an assignment. For a stage with state, none may be beyond the number that keys are spread over.
     pub(super) fn whole_partitions(&self, places: &[(String, i32)]) -> Result<BTreeSet<u32>, LogError> {
         const OPERATION: &str = "taking over partitions";
         let partitions: BTreeSet<u32> = places.iter().filter_map(|(_, number)| u32::try_from(*number).ok()).collect();
@@ -145,7 +145,7 @@ impl KafkaSession {
         }
     }
 
-    /// The partitions of inputs that the group has given us, as such, or has taken.
+    /// Stores which partitions of inputs the group has assigned or revoked.
     pub(super) fn note_places(&mut self, places: &[(String, i32)], given: bool) {
         for (name, number) in places {
             let topic = self.inputs.iter().find(|(_, known)| known == name).map(|(topic, _)| *topic);
@@ -164,7 +164,8 @@ impl KafkaSession {
         Some(format!("{SPREAD}{}", self.counts.get(inbox)?))
     }
 
-    /// Whether the state behind a committed offset is spread over as many partitions as there are. Offsets that a tool has set do not say.
+    /// Checks that the state of a committed offset is spread over the current number of partitions. Offsets set by a tool have no such
+    /// metadata.
     pub(super) fn check_spread(&mut self, metadata: &str) -> Result<(), LogError> {
         if let (Some(inbox), Some(spread)) =
             (self.log.inputs.first().filter(|_| self.log.changelog.is_some()), spread_in(metadata))
@@ -175,7 +176,7 @@ impl KafkaSession {
         Ok(())
     }
 
-    /// Looks from time to time whether somebody has changed a number.
+    /// Checks from time to time whether a number of partitions has changed.
     pub(super) fn watch_counts(&mut self) -> Result<(), LogError> {
         if self.counted.elapsed() < LOOK_EVERY {
             return Ok(());
@@ -219,18 +220,18 @@ impl KafkaSession {
         Ok(())
     }
 
-    /// An inbox has more partitions than its keys are spread over.
+    /// The error for an inbox with more partitions than its keys are spread over.
     fn grown(&self, operation: &'static str, inbox: Topic, count: u32) -> LogError {
         let known = self.counts.get(&inbox).copied().unwrap_or(0);
         LogError::stop(operation, wrong_number(inbox, self.options.topics.of(inbox), Needed::Exactly(known), count))
     }
 }
 
-/// Over how many partitions the keys of an inbox are spread, as the committed offsets say of the group that `asker` is configured for; `None` where
+/// The number of partitions over which the keys of an inbox are spread, from the committed offsets of the group of `asker`; `None` if
 /// nothing was committed, or a tool has set the offsets.
 ///
 /// # Errors
-/// When the brokers do not say.
+/// When the brokers do not answer.
 pub fn spread_of<C: ConsumerContext>(
     asker: &BaseConsumer<C>,
     inbox: &str,

@@ -19,14 +19,14 @@ use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
 use super::options::{KafkaOptions, RefusedSetting, group_name};
 use crate::topic::Topic;
 
-/// The group's name behind the prefix.
+/// The group's name after the prefix.
 const PROCESSES: &str = "processes";
-/// A process that is silent for longer is no longer named.
+/// A process without a heartbeat for longer is no longer listed, milliseconds.
 const SESSION_MS: &str = "10000";
-/// How often the stop flag is looked at.
+/// How often the stop flag is checked.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Why a process cannot be named in the group.
+/// Why a process cannot be listed in the group.
 #[derive(Debug, thiserror::Error)]
 pub enum PresenceError {
     /// A setting of the client is refused.
@@ -35,12 +35,12 @@ pub enum PresenceError {
     /// The client refused its configuration.
     #[error("the Kafka consumer of the group of processes cannot be configured: {0}; see [kafka]")]
     Configure(#[from] KafkaError),
-    /// The thread was refused.
+    /// The thread could not be started.
     #[error("no thread for the group of processes: {0}")]
     Thread(#[from] std::io::Error),
 }
 
-/// A process that says where it is asked.
+/// A process and the address of its admin listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     /// `kafka.instance`.
@@ -49,10 +49,10 @@ pub struct Process {
     pub address: String,
 }
 
-/// Names this process in the group until `stop` is set.
+/// Lists this process in the group until `stop` is set.
 ///
 /// # Errors
-/// When the client refuses its settings, or the thread is refused. Brokers that cannot be reached are tried for as long as it takes.
+/// When the client refuses its configuration, or the thread cannot be started. Unreachable brokers are retried for ever.
 pub fn announce(options: &KafkaOptions, address: &str, stop: Arc<AtomicBool>) -> Result<(), PresenceError> {
     let mut config = ClientConfig::new();
     for (key, value) in options.client_settings()? {
@@ -88,7 +88,7 @@ struct ReadsNothing;
 
 impl ClientContext for ReadsNothing {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        // What is wrong with the connection is told by those who need it.
+        // Connection errors are reported by the sessions.
         tracing::debug!(facility, "{message}");
     }
 
@@ -109,10 +109,10 @@ impl ConsumerContext for ReadsNothing {
     }
 }
 
-/// The processes that are members of the group now. One that has just died may still be among them.
+/// The processes that are members of the group now. One that has just died may still be listed.
 ///
 /// # Errors
-/// When the brokers do not tell.
+/// When the brokers do not answer.
 pub fn processes<C: ConsumerContext>(asker: &BaseConsumer<C>, group_prefix: &str, wait: Duration) -> KafkaResult<Vec<Process>> {
     let groups = asker.fetch_group_list(Some(&group_name(group_prefix, PROCESSES)), wait)?;
     let members = groups.groups().iter().flat_map(|group| group.members());
@@ -127,19 +127,19 @@ fn process(client_id: &str) -> Option<Process> {
     Some(Process { instance: instance.to_owned(), address: address.to_owned() })
 }
 
-/// Which instance the group of a stage has given each partition.
+/// Which instance owns each partition of a stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Owners {
-    /// Whether that is decided: else members are coming or going.
+    /// Whether the group is stable: no members are joining or leaving.
     pub settled: bool,
     /// Instances by partition.
     pub of: BTreeMap<u32, String>,
 }
 
-/// Which instance the group of a stage has given each partition of `topic`.
+/// Which instance the group of a stage has assigned each partition of `topic`.
 ///
 /// # Errors
-/// When the brokers do not tell.
+/// When the brokers do not answer.
 pub fn owners<C: ConsumerContext>(
     asker: &BaseConsumer<C>,
     group_prefix: &str,
@@ -159,14 +159,14 @@ pub fn owners<C: ConsumerContext>(
     Ok(owners)
 }
 
-/// The instance in the name of a worker's client: see [`KafkaOptions`].
+/// The instance in the client id of a worker: see [`KafkaOptions`].
 fn instance_of<'a>(client_id: &'a str, group: &str) -> Option<&'a str> {
     let rest = client_id.strip_prefix(group)?.strip_prefix('-')?;
     Some(rest.rsplit_once('-')?.0)
 }
 
-/// The partitions of a topic in the assignment of a member. Its form (big-endian): version (2 bytes), number of topics (4), and of each
-/// the length of its name (2), the name, the number of partitions (4), and those (4 each).
+/// The partitions of a topic in the assignment of a member. Its format (big-endian): version (2 bytes), number of topics (4); for each
+/// topic the length of its name (2), the name, the number of partitions (4), and the partitions (4 each).
 ///
 /// Source: `ConsumerProtocolAssignment.json` of Apache Kafka.
 fn assigned(mut bytes: &[u8], topic: &str) -> Option<Vec<u32>> {

@@ -19,40 +19,40 @@ use crate::fresh::FreshGauges;
 use crate::obstacle::Obstacle;
 use crate::service::Pulse;
 
-/// How long none may answer before the brokers are taken for away. Short: a connection that broke stands again in a tenth of it.
+/// How long no broker may answer before the brokers count as away. Short: a broken connection is usually up again after a tenth of it.
 const AWAY_AFTER: Duration = Duration::from_millis(1_200);
-/// A broker that owes an answer for longer is not there, whatever its connection looks like; microseconds.
+/// A broker that has not answered a request for longer counts as away, whatever the state of its connection; microseconds.
 const SILENT_US: i64 = 5_000_000;
-/// How often it is said that they are away.
+/// How often it is logged that they are away.
 const SAY_AGAIN: Duration = Duration::from_secs(30);
-/// One question and its answer, and the pause before the next.
+/// Timeout of a request, and the pause before the next one.
 const ASK: Duration = Duration::from_millis(250);
 const PAUSE: Duration = Duration::from_millis(250);
-/// How often a worker that waits for the brokers looks whether they are there.
+/// How often a worker that waits for the brokers checks.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What is said of something that is not tried while the brokers are away.
+/// The error of what is not tried while the brokers are away.
 pub(super) const AWAY: &str = "no broker answers";
 
-/// Where the client's log does not tell why.
-const UNTOLD: &str = "connections are closed, or nothing is answered on them";
+/// The reason, if the client's log has none.
+const UNTOLD: &str = "connections are closed, or get no answers";
 
-/// What the clients of a process know of the brokers.
+/// Whether the brokers answer: shared by all clients of a process.
 #[derive(Debug)]
 pub struct Reach(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// When one last answered, or the start.
+    /// When one last answered; before that, the start.
     since: Instant,
-    /// Whether one ever did.
+    /// Whether one ever answered.
     met: bool,
     away: bool,
-    /// When it was last said that they are away.
+    /// When it was last logged that they are away.
     said: Option<Instant>,
 }
 
-/// What is to be said.
+/// What is to be logged.
 #[derive(Debug, PartialEq, Eq)]
 enum News {
     Away(Duration),
@@ -84,7 +84,7 @@ impl State {
 }
 
 impl Reach {
-    /// Of brokers that nobody looks out for: they are taken for present.
+    /// For brokers that are not watched: they count as present.
     pub fn unwatched() -> Arc<Self> {
         Arc::new(Self(Mutex::new(State { met: true, ..State::new() })))
     }
@@ -107,7 +107,7 @@ impl Reach {
         self.with(|state| state.away.then_some(Obstacle::BrokersAway { since: state.since }))
     }
 
-    /// Waits until one answers; false when the worker is to leave before.
+    /// Waits until one answers; false if the worker must stop before that.
     pub fn wait(&self, pulse: &Pulse) -> bool {
         while !pulse.stopping() {
             if self.answers() {
@@ -120,10 +120,10 @@ impl Reach {
     }
 }
 
-/// What the look-out's client tells.
+/// The events of the watching client.
 struct Ear {
     connection_errors: ConnectionErrors,
-    /// How many brokers could be reached when its statistics were last taken.
+    /// The number of brokers that could be reached, by the latest statistics.
     reachable: Mutex<usize>,
 }
 
@@ -133,7 +133,7 @@ impl ClientContext for Ear {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "Kafka client that looks out for the brokers");
+        tracing::debug!(%error, reason, "Kafka client that watches the brokers");
     }
 
     fn stats(&self, statistics: Statistics) {
@@ -146,19 +146,19 @@ impl ConsumerContext for Ear {}
 /// How many brokers a client can reach.
 fn reachable(statistics: &Statistics) -> usize {
     let of = |source: &str| -> Vec<&Broker> { statistics.brokers.values().filter(|broker| broker.source == source).collect() };
-    // The bootstrap addresses are other names of brokers, which are learned from them.
+    // The bootstrap addresses are other names of brokers, which the client then learns.
     let (learned, configured) = (of("learned"), of("configured"));
     let known = if learned.is_empty() { configured } else { learned };
     known.into_iter().filter(|broker| answers(broker)).map(|broker| &broker.nodename).collect::<BTreeSet<_>>().len()
 }
 
-/// Whether the connection to a broker stands, and what was asked on it is answered.
+/// Whether the connection to a broker is up and its requests are answered.
 pub(super) fn answers(broker: &Broker) -> bool {
     let stands = matches!(broker.state.as_str(), "UP" | "UPDATE");
     stands && !(broker.waitresp_cnt > 0 && broker.rxidle > SILENT_US)
 }
 
-/// Looks out for the brokers. One a process.
+/// Watches the brokers. One per process.
 pub struct Lookout {
     consumer: BaseConsumer<Ear>,
     brokers: String,
@@ -168,8 +168,8 @@ pub struct Lookout {
 }
 
 impl Lookout {
-    /// A look-out with these properties of the client; what it asks about is a topic, whether or not that exists. `gauges` are void while
-    /// no broker answers.
+    /// With these client properties; it asks for the metadata of `topic`, whether or not that exists. Clears `gauges` while no broker
+    /// answers.
     ///
     /// # Errors
     /// When the client refuses its configuration.
@@ -180,7 +180,7 @@ impl Lookout {
         });
         config
             .set("enable.metrics.push", "false")
-            // Connections to all brokers, and not only to those whom something is asked.
+            // Connects to all brokers, not only to those that get requests.
             .set("enable.sparse.connections", "false")
             .set("statistics.interval.ms", ASK.saturating_add(PAUSE).as_millis().to_string())
             .set("socket.timeout.ms", "5000")
@@ -191,19 +191,19 @@ impl Lookout {
         Ok(Self { consumer, brokers, topic, reach: Arc::new(Reach(Mutex::new(State::new()))), gauges })
     }
 
-    /// What it knows, for the workers.
+    /// The result, for workers.
     pub fn reach(&self) -> Arc<Reach> {
         self.reach.clone()
     }
 
-    /// Looks out until it is told to stop.
+    /// Watches until it is stopped.
     pub fn run(self, pulse: &Pulse) {
         while !pulse.stopping() {
-            // What is answered, and whether in time, does not matter: the statistics tell that something was.
+            // The answer does not matter: the statistics show whether there was one.
             let _answer = self.consumer.fetch_metadata(Some(&self.topic), ASK);
             let until = Instant::now() + PAUSE;
             while Instant::now() < until {
-                // Errors are those that the log tells too.
+                // Errors are in the log, too.
                 let _event = self.consumer.poll(LOOK);
             }
             self.note();
@@ -218,7 +218,7 @@ impl Lookout {
         let away = self.reach.is_away();
         metrics::brokers_reachable(if away { 0 } else { reachable });
         if away {
-            // How far behind the inputs are is not known any more.
+            // The lag is unknown now.
             self.gauges.forget_all();
         }
         let brokers = &self.brokers;
@@ -228,7 +228,7 @@ impl Lookout {
                 let what = if met { "no broker answers" } else { "waiting for a broker" };
                 tracing::warn!(
                     "{what} (kafka.brokers = {brokers}), for {} s now: {why}. Nothing is read or committed meanwhile, and nothing is \
-                     lost; it goes on by itself once one answers",
+                     lost; processing continues as soon as one answers",
                     gone.as_secs()
                 );
             }
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn brokers_are_away_once_none_answered_for_a_while_and_that_is_said_now_and_then() {
+    fn brokers_are_unreachable_once_none_answered_for_a_while_and_that_is_logged_at_intervals() {
         let mut state = State::new();
         let start = state.since;
         let at = |ms| start + Duration::from_millis(ms);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_is_reached_whose_connection_stands_and_who_answers() {
+    fn a_broker_is_reachable_if_it_is_connected_and_answers() {
         let broker = |source: &str, nodename: &str, state: &str, waiting: i64, silent_us: i64| Broker {
             source: source.into(),
             nodename: nodename.into(),

@@ -20,13 +20,13 @@ use crate::log::{Batch, LogError};
 use crate::state::{RocksStore, StoreError, store_folder};
 use crate::topic::Topic;
 
-/// How soon a store that could not be opened is tried again.
+/// Wait before a store that could not be opened is tried again.
 const OPEN_AGAIN: Duration = Duration::from_secs(5);
-/// How much of a poll may go into restoring.
+/// Longest time for restoring per poll.
 const RESTORE_SLICE: Duration = Duration::from_millis(200);
 
 impl KafkaSession {
-    /// Does what rebalances ask for, and a slice of restoring.
+    /// Carries out rebalances, and a slice of restoring.
     pub(super) fn settle(&mut self, batch: &mut Batch) -> Result<(), LogError> {
         self.settle_rebalances(batch)?;
         let begun = Instant::now();
@@ -61,7 +61,7 @@ impl KafkaSession {
         Ok(())
     }
 
-    /// Takes partitions over; false when the brokers have no answer about their offsets yet.
+    /// Takes over assigned partitions; false if the brokers have not answered about their offsets yet.
     fn assign(&mut self, places: &[(String, i32)]) -> Result<bool, LogError> {
         let partitions = self.whole_partitions(places)?;
         self.note_places(places, true);
@@ -79,7 +79,7 @@ impl KafkaSession {
         Ok(true)
     }
 
-    /// The committed offsets; `None` when there is no answer yet. Waits for transactions that are being committed.
+    /// The committed offsets; `None` if there is no answer yet. Waits for transactions that are being committed.
     pub(super) fn committed(&mut self, partitions: &BTreeSet<u32>) -> Result<Option<BTreeMap<u32, Inputs>>, LogError> {
         const OPERATION: &str = "reading committed offsets";
         if partitions.is_empty() {
@@ -130,7 +130,7 @@ impl KafkaSession {
         }
     }
 
-    /// Where partitions are read from: the committed offset, or the beginning where nothing was ever committed.
+    /// The starting offsets of partitions: the committed ones, or the beginning if nothing was ever committed.
     pub(super) fn start_of(&self, committed: &BTreeMap<u32, Inputs>) -> Result<TopicPartitionList, LogError> {
         self.places(committed.keys().copied(), |partition, topic| {
             let next = committed.get(&partition).and_then(|inputs| inputs.next.get(&topic));
@@ -138,7 +138,7 @@ impl KafkaSession {
         })
     }
 
-    /// Before partitions are begun from their committed offsets: those with state are paused until they have it.
+    /// Prepares partitions before they start at their committed offsets: those with state are paused until it is restored.
     pub(super) fn prepare(&mut self, committed: &BTreeMap<u32, Inputs>, list: &TopicPartitionList) -> Result<(), LogError> {
         if self.log.changelog.is_some() {
             self.consumer()?.pause(list).map_err(|error| LogError::recover("taking over partitions", error))?;
@@ -148,7 +148,7 @@ impl KafkaSession {
         Ok(())
     }
 
-    /// Gives partitions back: their records leave the batch, their state is closed.
+    /// Gives up revoked partitions: removes their records from the batch, and closes their state.
     fn revoke(&mut self, places: &[(String, i32)], batch: &mut Batch) -> Result<bool, LogError> {
         let mut list = TopicPartitionList::new();
         for (name, number) in places {
@@ -169,7 +169,7 @@ impl KafkaSession {
         Ok(true)
     }
 
-    /// Shows which partitions were begun, for who asks from outside: those with state wait for it.
+    /// Publishes which partitions have started; those with state are being restored.
     pub(super) fn show_begun(&self, partitions: impl Iterator<Item = u32>) {
         let (worker, holdings) = (self.worker(), &self.options.holdings);
         for partition in partitions {
@@ -199,7 +199,7 @@ impl KafkaSession {
         metrics::restoring(self.log.stage, self.owned.restoring());
     }
 
-    /// Works on the first partition that waits for its state.
+    /// Restores a slice of the first partition that waits for its state.
     fn restore_slice(&mut self) -> Result<(), LogError> {
         let (Some(partition), Some(changelog)) = (self.to_restore(), self.log.changelog) else { return Ok(()) };
         if self.restorer.as_ref().is_none_or(|restorer| restorer.partition() != Some(partition)) {
@@ -223,7 +223,7 @@ impl KafkaSession {
         }
     }
 
-    /// The partition that is being restored, or the next one that waits; those whose store cannot be opened come again after a while.
+    /// The partition being restored, or the next one that waits. Those whose store cannot be opened are tried again after a while.
     pub(super) fn to_restore(&self) -> Option<u32> {
         let rests = |partition: &u32| self.unopened.get(partition).is_some_and(|(at, _)| at.elapsed() < OPEN_AGAIN);
         let begun = self.restorer.as_ref().and_then(Restorer::partition);
@@ -240,8 +240,8 @@ impl KafkaSession {
         self.restorer.insert(restorer).start(partition, store, committed)
     }
 
-    /// Opens the state; `None` while another process still holds the folder, which its former owner may for a moment, and while it cannot be
-    /// opened: to end for that, and to start and join again, would take the group's partitions from it time and again.
+    /// Opens the state. `None` while another process still holds the folder (its former owner may, for a moment), and while it cannot be
+    /// opened: failing and rejoining would disturb the whole group again and again.
     fn open_store(&mut self, partition: u32) -> Result<Option<RocksStore>, LogError> {
         let path = store_folder(&self.options.state_path, self.log.stage, partition);
         let since = self.since.get(&partition).copied().unwrap_or_else(Instant::now);
@@ -272,7 +272,7 @@ impl KafkaSession {
         self.unopened.insert(partition, (Instant::now(), why));
     }
 
-    /// Hands a partition out, to be read from its committed offsets.
+    /// Starts a partition at its committed offsets.
     fn ready(&mut self, partition: u32, store: RocksStore) -> Result<(), LogError> {
         let shown = store.clone();
         let Some(start) = self.owned.ready(partition, store) else { return Ok(()) };
@@ -286,7 +286,7 @@ impl KafkaSession {
         Ok(())
     }
 
-    /// Sets where partitions are read from; what was fetched before is void.
+    /// Seeks partitions; fetched records are dropped.
     pub(super) fn seek(&self, list: TopicPartitionList) -> Result<(), LogError> {
         let sought = self.consumer()?.seek_partitions(list, ASK);
         let done = sought.and_then(|list| list.elements().iter().try_for_each(|element| element.error()));

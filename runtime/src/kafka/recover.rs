@@ -17,17 +17,17 @@ use crate::exactly_once::{Inputs, Recovery, recover};
 use crate::log::LogError;
 
 const OPERATION: &str = "recovering";
-/// One attempt to settle the former transaction. Short, so that a worker that is told to stop gets to see it.
+/// Timeout of one attempt to settle the former transaction. Short, so that the worker can react to a stop.
 const ATTEMPT: Duration = Duration::from_secs(3);
-/// The group notices the end of a session somewhat late.
+/// Margin for the group to notice the end of a session.
 const SESSION_ENDS: Duration = Duration::from_secs(2);
-/// Fenced twice within this: two processes may be taking the transactional id from each other.
+/// Fenced twice within this time: two processes may be taking the transactional id from each other.
 const FENCED_AGAIN: Duration = Duration::from_mins(2);
 
 impl KafkaSession {
-    /// One attempt; the error says whether another one makes sense.
+    /// One attempt to recover; the error says whether another attempt makes sense.
     pub(super) fn recover_transaction(&mut self) -> Result<(), LogError> {
-        // Brokers that are away are waited for, however long it takes; and nobody waits for an answer of theirs.
+        // While the brokers are away, waits as long as it takes; no requests are sent.
         if self.options.reach.is_away() {
             self.recovering_since = None;
             return Err(LogError::recover(OPERATION, AWAY));
@@ -50,7 +50,7 @@ impl KafkaSession {
         }
     }
 
-    /// A consumer with a fatal error is of no more use; one whose instance name was taken over must not take it back.
+    /// Replaces a consumer with a fatal error. One whose instance name was taken over must not take it back, though.
     fn replace_broken_consumer(&mut self) -> Result<(), LogError> {
         let Some((code, why)) = self.consumer()?.client().fatal_error() else { return Ok(()) };
         if code == RDKafkaErrorCode::FencedInstanceId {
@@ -69,12 +69,15 @@ impl KafkaSession {
         self.subscribe()
     }
 
-    /// The group has our name for another member. It may be what is left of us: a join whose answer was lost with its broker, or with
-    /// the life before this one. Such a member says nothing and is gone after a session; another process is not.
+    /// Another member of the group has our name. It may be what is left of ourselves: a join whose answer was lost, with its broker or in a
+    /// crash. Such a member sends no heartbeats and is removed after a session timeout; another process is not.
     fn doubt_name(&mut self) -> Result<(), LogError> {
         let since = *self.doubted_since.get_or_insert_with(Instant::now);
         if since.elapsed() < self.session_ends() {
-            return Err(LogError::recover(OPERATION, "another member of the group has our name: seeing whether it lives"));
+            return Err(LogError::recover(
+                OPERATION,
+                "another member of the group has the name of this process: checking whether it is alive",
+            ));
         }
         let (group, name) = (self.options.group(self.log.stage), self.options.member(self.log.stage));
         let found =
@@ -86,7 +89,8 @@ impl KafkaSession {
         Ok(())
     }
 
-    /// What follows from an error of the producer. Its outcome is not known, whatever it says: it is not used again.
+    /// Handles an error of the producer. The outcome of its transaction is unknown, whatever the error is, so the producer is not used
+    /// again.
     pub(super) fn transaction_failed(&mut self, operation: &'static str, error: &KafkaError) -> LogError {
         self.producer = None;
         match remedy(error) {
@@ -103,13 +107,14 @@ impl KafkaSession {
         }
     }
 
-    /// Two processes with one name must not take the transactional id from each other for ever, nor both leave it to the other: the
-    /// group decides, which has room for one. It tells the loser with the next heartbeat; who is told nothing goes on.
+    /// Two processes with the same name must neither take the transactional id from each other for ever, nor both give up. The group
+    /// decides, because it accepts one. The loser learns that with the next heartbeat; a process that gets no error continues.
     fn await_verdict(&mut self) -> Result<(), LogError> {
         match self.contested_since {
-            Some(since) if since.elapsed() < self.session_ends() => {
-                Err(LogError::recover(OPERATION, "another process may have our name: seeing whom the group keeps"))
-            }
+            Some(since) if since.elapsed() < self.session_ends() => Err(LogError::recover(
+                OPERATION,
+                "another process may have the name of this one: waiting to see which one the group keeps",
+            )),
             _ => {
                 self.contested_since = None;
                 Ok(())
@@ -117,13 +122,13 @@ impl KafkaSession {
         }
     }
 
-    /// How long the group may hold a member that is gone.
+    /// How long the group may keep a member that is gone.
     fn session_ends(&self) -> Duration {
         Duration::from_millis(self.options.session_timeout_ms) + SESSION_ENDS
     }
 }
 
-/// A session on its way back.
+/// A session that recovers.
 struct GoingBack<'a>(&'a mut KafkaSession);
 
 impl Recovery for GoingBack<'_> {
@@ -151,7 +156,7 @@ impl Recovery for GoingBack<'_> {
         self.0.committed(&partitions)
     }
 
-    /// Everything owned is void in memory and begun from its committed offsets.
+    /// Discards everything in memory of the owned partitions, and starts them at their committed offsets.
     fn begin_again(&mut self, committed: BTreeMap<u32, Inputs>) -> Result<(), LogError> {
         if committed.is_empty() {
             return Ok(());

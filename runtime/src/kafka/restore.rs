@@ -26,19 +26,19 @@ use crate::topic::Topic;
 const OPERATION: &str = "restoring the state";
 /// A state cannot be ahead of the group for longer than it takes to read the committed offsets again.
 const AHEAD_MAX: Duration = Duration::from_secs(10);
-/// How often progress is told.
+/// How often progress is logged.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
-/// After how many records the clocks are read again.
+/// The clocks are read once per this many records.
 const CLOCK_EVERY: u64 = 64;
 
-/// What came of a slice of restoring.
+/// The result of a slice of restoring.
 pub(super) enum Step {
     /// There is more to do.
     Going,
-    /// The state is beyond the committed offsets that are known: ask again.
+    /// The state is ahead of the known committed offsets: read them again.
     Ahead,
-    /// The state is that of the committed offsets.
+    /// The state is at the committed offsets.
     Done(RocksStore),
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Restorer {
 
 struct Job {
     restore: Restore<RocksStore>,
-    /// Last stable offset when the job began.
+    /// Last stable offset when the restore began.
     end: u64,
     untold: u64,
     begun: Instant,
@@ -84,7 +84,7 @@ impl Restorer {
         self.job.as_ref().map(|job| job.restore.partition())
     }
 
-    /// Begins to bring `store` to `committed`.
+    /// Begins to restore `store` up to `committed`.
     pub(super) fn start(&mut self, partition: u32, store: RocksStore, committed: Inputs) -> Result<(), LogError> {
         let now = Instant::now();
         let restore = Restore::begin(partition, store, committed, now_ms(), self.tombstones_ms)?;
@@ -102,7 +102,7 @@ impl Restorer {
             Some(next) => Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX)),
             None => Offset::Beginning,
         };
-        // For progress only: what cannot be asked now is not needed.
+        // Only for progress: not needed if it is not available now.
         if let Ok((_, end)) = self.consumer.fetch_watermarks(&self.topic, number, ASK) {
             job.end = u64::try_from(end).unwrap_or(0);
         }
@@ -111,14 +111,14 @@ impl Restorer {
         self.consumer.assign(&list).map_err(|error| LogError::recover(OPERATION, error))
     }
 
-    /// The committed offsets were read again.
+    /// Sets committed offsets that were read again.
     pub(super) fn expect(&mut self, committed: Inputs) {
         if let Some(job) = &mut self.job {
             job.restore.expect(committed);
         }
     }
 
-    /// The partition is no longer ours.
+    /// The partition was revoked.
     pub(super) fn cancel(&mut self, partition: u32) {
         if self.partition() == Some(partition) {
             self.stop_reading();
@@ -136,11 +136,11 @@ impl Restorer {
     pub(super) fn step(&mut self, slice: Duration) -> Result<Step, LogError> {
         let until = Instant::now() + slice;
         let Some(mut job) = self.job.take() else { return Ok(Step::Going) };
-        // Also where the committed offsets were read again: the broker tells the end once, until something is written.
+        // Also needed if only the committed offsets were read again: the broker reports the end once, until something is written.
         if job.restore.progress()? == Progress::Current {
             return self.done(job);
         }
-        // Reading the clocks costs as much as taking in a small record; so does waiting for one that is there.
+        // Reading the clocks costs as much as handling a small record, and so does waiting for one that is available.
         let (mut now, mut wall_ms) = (Instant::now(), now_ms());
         while now < until {
             let found = self.consumer.poll(Duration::ZERO).or_else(|| self.consumer.poll(until.saturating_duration_since(now)));
@@ -181,7 +181,7 @@ impl Restorer {
             self.read_from(&mut job)?;
         }
         job.tell(self.stage);
-        // Brokers that are away are waited for, however long it takes.
+        // While the brokers are away, waits as long as it takes.
         if self.reach.is_away() {
             job.progress = Instant::now();
         }
@@ -226,7 +226,7 @@ impl Restorer {
         }
     }
 
-    /// The committed offsets are not reached.
+    /// The error if the committed offsets cannot be reached.
     fn never(&self, job: &Job) -> LogError {
         let held = job.restore.held().unwrap_or_default();
         let (topic, partition, committed) = (&self.topic, job.restore.partition(), job.restore.committed());

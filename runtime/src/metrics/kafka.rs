@@ -8,10 +8,10 @@ pub static BROKERS_REACHABLE: Metric = Metric {
     kind: MetricKind::Gauge,
     label: "",
     values: &[],
-    help: "Brokers to which a connection of this process stands, and who answer. 0: none does, nothing is read or committed, and what \
-           else is told of the brokers is absent.",
+    help: "Brokers that this process is connected to and that answer. 0: there are none, nothing is read or committed, and other \
+           metrics about brokers are absent.",
 };
-/// Fencings.
+/// Workers fenced by another process.
 pub static FENCED: Metric = Metric {
     name: "tributary_fenced_total",
     kind: MetricKind::Counter,
@@ -28,7 +28,7 @@ pub static RESTORED_RECORDS: Metric = Metric {
     values: &[],
     help: "Changelog records applied to local state, by stage.",
 };
-/// What is left to restore.
+/// Records left to restore.
 pub static RESTORE_REMAINING_RECORDS: Metric = Metric {
     name: "tributary_restore_remaining_records",
     kind: MetricKind::Gauge,
@@ -36,7 +36,7 @@ pub static RESTORE_REMAINING_RECORDS: Metric = Metric {
     values: &[],
     help: "Changelog offsets still to be read for the partition being restored, by stage; 0 when none is.",
 };
-/// Partitions waiting for their state.
+/// Partitions whose state is being restored.
 pub static RESTORING_PARTITIONS: Metric = Metric {
     name: "tributary_restoring_partitions",
     kind: MetricKind::Gauge,

@@ -8,7 +8,7 @@ pub static HTTP_CONNECTIONS: Metric = Metric {
     kind: MetricKind::Gauge,
     label: "listener",
     values: &[],
-    help: "Open connections to the listeners of metrics, probes and questions, by the setting that names the address.",
+    help: "Open connections to the listeners of metrics, probes and admin requests, by the setting that names the address.",
 };
 /// Connections cut.
 pub static CONNECTIONS_CUT: Metric = Metric {
@@ -16,11 +16,11 @@ pub static CONNECTIONS_CUT: Metric = Metric {
     kind: MetricKind::Counter,
     label: "reason",
     values: &[],
-    help: "Connections that a listener has ended by itself. silent, slow_head, idle: they had their time. displaced: all places were \
-           taken, and this one was the idlest; address_full: all of one address. no_place: it was told to come again. Look at a growth of \
-           the last three.",
+    help: "Connections that a listener has ended by itself. silent, slow_head, idle: it exceeded a time limit. displaced: the limit of \
+           connections was reached, and this one was idle for longest; address_full: the same for one address. no_place: the caller was \
+           asked to try again. Look at growth of the last three.",
 };
-/// Requests that wait.
+/// Erasure requests that are open.
 pub static ERASURE_REQUESTS_OPEN: Metric = Metric {
     name: "tributary_erasure_requests_open",
     kind: MetricKind::Gauge,
@@ -110,7 +110,7 @@ pub static PARTITIONS_OWNED: Metric = Metric {
     values: &[],
     help: "Partitions this process works on, by stage. 0 for long: the group has more members than partitions.",
 };
-/// Partitions that are computed anew.
+/// Partitions being recomputed after a change of settings.
 pub static REMODELLING_PARTITIONS: Metric = Metric {
     name: "tributary_remodelling_partitions",
     kind: MetricKind::Gauge,
@@ -118,7 +118,7 @@ pub static REMODELLING_PARTITIONS: Metric = Metric {
     values: &[],
     help: "Partitions of this process that are being recomputed after changed settings, by stage: until then they also have rows of the former settings. /readyz and the log show the progress.",
 };
-/// Partitions changing hands.
+/// Rebalances.
 pub static REBALANCES: Metric = Metric {
     name: "tributary_rebalances_total",
     kind: MetricKind::Counter,
@@ -136,7 +136,7 @@ pub static CONSUMER_LAG_RECORDS: Metric = Metric {
     help: "Committed records of an input that are not processed yet, by stage, topic and partition; absent while it is not known, and \
            where another process has the partition. Look when it grows for minutes, or is absent for minutes in all processes.",
 };
-/// Open transactions.
+/// Duration of open transactions that hold up readers.
 pub static HELD_UP_SECONDS: Metric = Metric {
     name: "tributary_held_up_seconds",
     kind: MetricKind::Gauge,
@@ -145,7 +145,7 @@ pub static HELD_UP_SECONDS: Metric = Metric {
     help: "How long the first open transaction in an input has kept its readers from what follows, by stage, topic and partition; 0 when \
            there is none, absent like the lag. Alert above 60: a hanging transaction; the log names its offset and the command that ends it.",
 };
-/// Last commit.
+/// Time of the last commit.
 pub static LAST_COMMIT_SECONDS: Metric = Metric {
     name: "tributary_last_commit_timestamp_seconds",
     kind: MetricKind::Gauge,
@@ -153,7 +153,7 @@ pub static LAST_COMMIT_SECONDS: Metric = Metric {
     values: &[],
     help: "When a batch was last committed, seconds since 1970-01-01 UTC, by stage; absent before the first. Look if it is old while there is lag.",
 };
-/// Last poll.
+/// Time of the last poll.
 pub static LAST_POLL_SECONDS: Metric = Metric {
     name: "tributary_last_poll_timestamp_seconds",
     kind: MetricKind::Gauge,
@@ -161,7 +161,7 @@ pub static LAST_POLL_SECONDS: Metric = Metric {
     values: &[],
     help: "When a stage was last ready to take records, seconds since 1970-01-01 UTC, by stage. Alert if it is older than a minute.",
 };
-/// Partitions that stand still.
+/// Stopped partitions.
 pub static STOPPED_PARTITIONS: Metric = Metric {
     name: "tributary_stopped_partitions",
     kind: MetricKind::Gauge,
@@ -186,7 +186,7 @@ pub const ROCKSDB_MEMORY_BYTES: Metric = Metric {
     values: &[],
     help: "Bytes of blocks, indexes, filters and write buffers of all stores of the process; bounded by the state budget.",
 };
-/// Stores that are slowed.
+/// Stores whose writes are slowed or stopped.
 pub static STALLED_STORES: Metric = Metric {
     name: "tributary_rocksdb_stalled_stores",
     kind: MetricKind::Gauge,
@@ -195,7 +195,7 @@ pub static STALLED_STORES: Metric = Metric {
     help: "Stores, or families of the embedded log, whose writes RocksDB slows or has stopped because flushes and compactions do not keep up, \
            by stage; `all` on the embedded log. Look if it is not 0 for minutes: the disk is too slow.",
 };
-/// What runs.
+/// Version of the running program.
 pub static BUILD_INFO: Metric = Metric {
     name: "tributary_build_info",
     kind: MetricKind::Gauge,
@@ -203,7 +203,7 @@ pub static BUILD_INFO: Metric = Metric {
     values: &[],
     help: "Always 1, with the version of the program and of the compiler that built it.",
 };
-/// Room on the disk.
+/// Free space on the disk.
 pub static DISK_FREE_BYTES: Metric = Metric {
     name: "tributary_disk_free_bytes",
     kind: MetricKind::Gauge,

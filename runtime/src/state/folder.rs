@@ -10,7 +10,7 @@ pub fn store_folder(folder: &Path, stage: &str, partition: u32) -> PathBuf {
     folder.join(stage).join(partition.to_string())
 }
 
-/// What is written for the test, bytes: as much as tells a full disk from one with room.
+/// Bytes of the test file: enough to detect a full disk.
 const PROBE_BYTES: usize = 1 << 20;
 
 /// Why a folder cannot be used.
@@ -26,7 +26,7 @@ pub struct UnusableFolder {
     source: io::Error,
 }
 
-/// Makes the folder of a process' state if it is not there, and writes to it and to the stores' folders that are there.
+/// Creates the folder of a process's state if it does not exist, and tests that it and the folders of its stores can be written to.
 ///
 /// # Errors
 /// The first folder that cannot be written.
@@ -37,7 +37,7 @@ pub fn prepare_folder(folder: &Path) -> Result<(), UnusableFolder> {
     };
     fs::create_dir_all(folder).map_err(unusable(folder, "made"))?;
     probe(folder, PROBE_BYTES).map_err(unusable(folder, "written"))?;
-    // Those of stages, and in them those of partitions, which may have been made by another user.
+    // The folders of stages, and in them those of partitions, may have been created by another user.
     for stage in folders_in(folder) {
         for inner in folders_in(&stage).into_iter().chain([stage]) {
             probe(&inner, 1).map_err(unusable(&inner, "written"))?;
@@ -51,7 +51,7 @@ fn folders_in(folder: &Path) -> Vec<PathBuf> {
     found.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
-/// Writes a file that is gone again afterwards, whatever happens.
+/// Writes a file, which is removed in any case.
 fn probe(folder: &Path, bytes: usize) -> io::Result<()> {
     let path = folder.join(format!(".tributary-probe-{}", std::process::id()));
     let written = File::create(&path).and_then(|mut file| {

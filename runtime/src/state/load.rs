@@ -1,14 +1,14 @@
 //! Changes on their way into a store: collected in the order of the changelog, written sorted, the latest of each key.
 
-/// Room for a change beside its bytes.
+/// Memory of a change beside its bytes.
 const ENTRY_BYTES: usize = size_of::<Entry>();
 
 struct Entry {
-    /// The key's first bytes as numbers: comparing them spares most looks at the key itself.
+    /// The first bytes of the key as numbers: most comparisons need no more.
     begins: [u64; 3],
     start: usize,
     key_len: u32,
-    /// `None` is a removal.
+    /// `None` for a deletion.
     value_len: Option<u32>,
 }
 
@@ -35,24 +35,24 @@ pub struct Load {
 }
 
 impl Load {
-    /// With room for about so many bytes: growing would copy them, again and again.
+    /// With space for about this many bytes: growing would copy them repeatedly.
     pub fn with_room(bytes: usize) -> Self {
         const VALUES_BYTES: usize = 128;
         let count = bytes / (ENTRY_BYTES + VALUES_BYTES);
         Self { data: Vec::with_capacity(count * VALUES_BYTES), entries: Vec::with_capacity(count) }
     }
 
-    /// Adds a change; a later one of the same key wins.
+    /// Adds a change; a later one of the same key overrides it.
     pub fn push(&mut self, key: &[u8], value: Option<&[u8]>) {
         let start = self.data.len();
         self.data.extend_from_slice(key);
         self.data.extend_from_slice(value.unwrap_or_default());
-        // What a log holds is far smaller than 4 GB.
+        // Records of a log are far smaller than 4 GB.
         let len = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         self.entries.push(Entry { begins: begins(key), start, key_len: len(key), value_len: value.map(len) });
     }
 
-    /// Sorts by key, and keeps the order in which the changes of one key came.
+    /// Sorts by key; stable, so changes of one key keep their order.
     pub fn sort(&mut self) {
         let data = &self.data;
         let in_order = |a: &Entry, b: &Entry| {
@@ -61,7 +61,7 @@ impl Load {
         self.entries.sort_unstable_by(in_order);
     }
 
-    /// The changes in the order in which they came (or were sorted).
+    /// The changes in the order in which they were added (or sorted).
     pub fn changes(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         self.entries.iter().map(|entry| (entry.key(&self.data), entry.value(&self.data)))
     }
@@ -81,19 +81,19 @@ impl Load {
         self.data.len() + self.entries.len() * ENTRY_BYTES
     }
 
-    /// Whether there is none.
+    /// Whether there are no changes.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Forgets the changes, keeps the memory.
+    /// Removes the changes, keeps the memory.
     pub fn clear(&mut self) {
         self.data.clear();
         self.entries.clear();
     }
 }
 
-/// A key's first 24 bytes, with zeros behind a shorter one: they compare as keys do.
+/// A key's first 24 bytes, with zeros after a shorter one: they sort like keys.
 fn begins(key: &[u8]) -> [u64; 3] {
     let mut numbers = [0; 3];
     for (number, part) in numbers.iter_mut().zip(key.chunks(8)) {

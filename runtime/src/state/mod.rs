@@ -44,7 +44,7 @@ impl ActorKey {
         Self(key)
     }
 
-    /// The actor to which a key of the store belongs: its first bytes.
+    /// The actor of a key of the store: its first bytes.
     pub fn of(key: &[u8]) -> Option<Self> {
         key.first_chunk().map(|first| Self(*first))
     }
@@ -54,18 +54,18 @@ impl ActorKey {
         Hash128::from_bytes(self.0.get(1..)?)
     }
 
-    /// What kind of actor it is.
+    /// The kind of actor.
     pub fn tag(&self) -> u8 {
         self.0.first().copied().unwrap_or_default()
     }
 
-    /// Where in a store the keys of actors of a kind begin that come behind one.
+    /// The position in a store after which the keys of further actors of a kind follow.
     pub fn behind(tag: u8, after: Option<&Self>) -> Vec<u8> {
         after.map_or_else(|| vec![tag], |after| prefix_end(&after.0))
     }
 }
 
-/// A read of the state failed, or found what it could not have written.
+/// A read of the state failed, or found data that cannot have been written.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// The store below failed.
@@ -83,7 +83,7 @@ pub enum StateError {
         /// The error of the decoder.
         why: String,
     },
-    /// It was computed by settings that are newer than those of this process.
+    /// It was computed by settings newer than those of this process.
     #[error(transparent)]
     Newer(#[from] RefusedGeneration),
 }
@@ -118,14 +118,14 @@ pub trait State {
     /// Sets the value under `sub` of `actor`. Sub-keys are short: at most 65,535 bytes.
     fn put(&mut self, actor: &ActorKey, sub: &[u8], value: &[u8]);
 
-    /// As [`Self::put`], of a sub-key of this length and its value in one: nothing is copied.
+    /// As [`Self::put`], with sub-key and value in one buffer, so that nothing is copied.
     fn put_joined(&mut self, actor: &ActorKey, sub_len: usize, sub_and_value: Vec<u8>);
 
     /// Removes the value under `sub` of `actor`.
     fn delete(&mut self, actor: &ActorKey, sub: &[u8]);
 
     /// Declares that `actor` has no values except those written in this batch, so that nothing needs to be read. A core calls it for an
-    /// actor without its own record, which is written first and removed last.
+    /// actor without a record of its own: that record is written first and deleted last.
     fn begins(&mut self, _actor: &ActorKey) {}
 
     /// Calls `visit` with every sub-key and value of `actor` from `from` (inclusive) to `to` (exclusive; empty: to the end), in
@@ -141,8 +141,8 @@ pub trait State {
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StateError>;
 
-    /// The next actors of a kind behind `after`, at most `max`, in the order of their keys. One that has no value any more may be among
-    /// them; none that has been there since the last commit is missing.
+    /// The next actors of a kind after `after`, at most `max`, in the order of their keys. May include one without values; includes every
+    /// one that has had values since the last commit.
     ///
     /// # Errors
     /// When the store below cannot be read.
@@ -185,10 +185,10 @@ pub fn scan_messages<M: Message + Default>(
     Ok(found)
 }
 
-/// Looks at all values of `actor` whose sub-keys begin with `prefix`, in byte order, until one is at fault.
+/// Visits all values of `actor` whose sub-keys begin with `prefix`, in byte order, until `look` fails.
 ///
 /// # Errors
-/// When the store cannot be read, and those of `look`.
+/// When the store cannot be read; errors of `look`.
 pub fn visit(
     state: &mut dyn State,
     actor: &ActorKey,
@@ -215,7 +215,7 @@ pub fn decode<M: Message + Default>(actor: &ActorKey, sub: &[u8], bytes: &[u8]) 
     })
 }
 
-/// The smallest key above all keys that begin with `prefix`; empty when there is none.
+/// The smallest key above all keys with this prefix; empty if there is none.
 pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {

@@ -50,15 +50,15 @@ pub trait Base {
     /// When the store cannot be read.
     fn scan(&self, actor: &ActorKey, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError>;
 
-    /// The next actors of a kind behind `after`, at most `max`, in the order of their keys.
+    /// The next actors of a kind after `after`, at most `max`, in the order of their keys.
     ///
     /// # Errors
-    /// When the store cannot be read, or cannot list what it holds: the default.
+    /// When the store cannot be read, or cannot list actors, which is the default.
     fn actors(&self, _tag: u8, _after: Option<&ActorKey>, _max: usize) -> Result<Vec<ActorKey>, StateError> {
         Err(StateError::Read("this state cannot list what it holds".into()))
     }
 
-    /// Whether it holds nothing and never will: then the overlay is all the state there is, with nothing to be written anywhere.
+    /// Whether it is always empty: then the overlay is the whole state, and nothing is written.
     fn is_empty(&self) -> bool {
         false
     }
@@ -82,7 +82,7 @@ impl<B: Base + ?Sized> Base for Box<B> {
     }
 }
 
-/// A base that holds nothing: with it, an overlay is a state in memory.
+/// An empty base: with it, an overlay is a state in memory.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct EmptyBase;
 
@@ -104,12 +104,12 @@ impl Base for EmptyBase {
     }
 }
 
-/// A change of the state, for the changelog and the store: actor key and sub-key in one, and the value or its removal.
+/// A change of the state, for the changelog and the store: the key (actor key and sub-key), and the value or its deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
     /// Actor key, then sub-key.
     pub key: Vec<u8>,
-    /// The value; `None` where it was removed.
+    /// The value; `None` for a deletion.
     pub value: Option<Vec<u8>>,
 }
 
@@ -132,7 +132,7 @@ impl Hasher for TakeEight {
 
 type Actors = HashMap<ActorKey, Actor, BuildHasherDefault<TakeEight>>;
 
-/// An actor, from now on held in memory and used in this batch.
+/// The cache entry of an actor, created if missing and marked as used in this batch.
 fn held<'a>(actors: &'a mut Actors, bytes: &mut usize, key: &ActorKey, generation: u32) -> &'a mut Actor {
     let actor = actors.entry(*key).or_insert_with(|| {
         *bytes += ACTOR_COST;
@@ -142,11 +142,11 @@ fn held<'a>(actors: &'a mut Actors, bytes: &mut usize, key: &ActorKey, generatio
     actor
 }
 
-/// What the batch has changed, in order, each sub-key once; in one buffer.
+/// The keys that the batch has changed, in order, each once; in one buffer.
 #[derive(Default)]
 struct Changed {
     subs: Vec<u8>,
-    /// The actor, and where its sub-key ends in `subs`.
+    /// For each key, the actor, and the end of its sub-key in `subs`.
     ends: Vec<(ActorKey, usize)>,
 }
 
@@ -156,7 +156,7 @@ impl Changed {
         self.ends.push((*actor, self.subs.len()));
     }
 
-    /// Takes the last one out, of which this is the length of the sub-key: it was there.
+    /// Removes the last key, whose sub-key has this length, because its slot was already changed.
     fn take_back(&mut self, sub_len: usize) {
         self.ends.pop();
         self.subs.truncate(self.subs.len().saturating_sub(sub_len));
@@ -186,10 +186,10 @@ pub struct Overlay<B> {
     base: B,
     actors: Actors,
     changed: Changed,
-    /// Bytes of keys and values held, with the overhead of their containers, roughly.
+    /// Approximate memory of keys and values, with the overhead of their containers, bytes.
     bytes: usize,
-    /// The number of the current batch, from 1: what was used in the latest ones stays. Should it ever wrap, an old change may be
-    /// written once more.
+    /// The number of the current batch, from 1: actors used in the latest ones stay cached. If it ever wraps, a change may be written once
+    /// more than needed.
     generation: u32,
 }
 
@@ -209,7 +209,7 @@ impl<B: Base> Overlay<B> {
         !self.changed.ends.is_empty()
     }
 
-    /// Bytes held, roughly.
+    /// Approximate memory, bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -226,8 +226,8 @@ impl<B: Base> Overlay<B> {
         self.changed.iter().filter_map(write).collect()
     }
 
-    /// Call when the changes are in the base: they are clean from now on, and actors that were not used for longest are dropped
-    /// until no more than `budget_bytes` are held.
+    /// Call when the changes are in the base. Marks them as clean, and evicts the actors that were not used for longest until at most
+    /// `budget_bytes` are held.
     pub fn settle(&mut self, budget_bytes: usize) {
         self.changed.clear();
         self.generation = self.generation.wrapping_add(1).max(1);
@@ -236,14 +236,14 @@ impl<B: Base> Overlay<B> {
         }
     }
 
-    /// Drops the changes since the last [`Self::settle`], and with them the cache.
+    /// Discards the changes since the last [`Self::settle`], and the cache with them.
     pub fn discard(&mut self) {
         self.actors.clear();
         self.changed.clear();
         self.bytes = 0;
     }
 
-    /// Drops the actors used longest ago until no more than `target` bytes are held.
+    /// Evicts the actors not used for longest until no more than `target` bytes are held.
     fn evict(&mut self, target: usize) {
         let mut costs: BTreeMap<u32, usize> = BTreeMap::new();
         for actor in self.actors.values() {
@@ -293,7 +293,7 @@ impl<B: Base> Overlay<B> {
         }
     }
 
-    /// Removes a value where nothing below needs to know.
+    /// Removes a value of which the base has nothing to delete.
     fn forget(&mut self, key: &ActorKey, sub: &[u8]) {
         let Some(actor) = self.actors.get_mut(key) else { return };
         let freed = actor.slots.remove(sub).map_or(0, |slot| slot.cost());

@@ -46,7 +46,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let actor = 0u8..3;
-    // Two bytes of few values: enough different keys for the tree, and often the same one.
+    // Two bytes with few values: enough different keys for the tree, and often the same one.
     let sub = || prop::collection::vec(0u8..12, 0..3);
     let value = prop::collection::vec(any::<u8>(), 0..4);
     let step = prop_oneof![
@@ -64,7 +64,7 @@ fn actor(number: u8) -> ActorKey {
     ActorKey::new(b'x', Hash128::of(&[number]))
 }
 
-/// Applies the steps to an overlay and to a map; `committed` is what the base should hold.
+/// Applies the steps to an overlay and to a map, and compares them; `commit` writes changes to the base.
 fn check<B: Base>(base: B, commit: impl Fn(&mut B, Vec<Write>), steps: Vec<Step>) -> Result<(), TestCaseError> {
     let mut overlay = Overlay::new(base);
     let (mut now, mut committed) = (Map::new(), Map::new());

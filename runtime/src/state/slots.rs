@@ -6,17 +6,17 @@ use std::collections::{BTreeSet, btree_set};
 use std::ops::Bound;
 use std::slice;
 
-/// Up to this many values stand in a sorted vector; more in a tree.
+/// Up to this many values are kept in a sorted vector; more in a tree.
 const FEW: usize = 192;
 
-/// An allocation's own cost in bytes.
+/// Overhead of an allocation, bytes.
 pub(super) const ALLOCATION: usize = 16;
 
-/// A value under its sub-key, or the knowledge that there is none.
+/// A value under its sub-key, or the fact that there is none.
 pub(super) struct Slot {
     /// The sub-key, then the value.
     bytes: Box<[u8]>,
-    /// The sub-key's first eight bytes, which decide most comparisons without a look at the others.
+    /// The sub-key's first eight bytes, which decide most comparisons.
     prefix: u64,
     changed_in: u32,
     sub_len: u16,
@@ -24,7 +24,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// A slot that was changed in the batch `changed_in`; 0 where it is as it was read.
+    /// A slot; `changed_in` is the batch that changed it, 0 if it is as read.
     pub fn new(sub: &[u8], value: Option<&[u8]>, changed_in: u32) -> Self {
         debug_assert!(sub.len() <= usize::from(u16::MAX), "sub-keys are short");
         let mut bytes = Vec::with_capacity(sub.len() + value.map_or(0, <[u8]>::len));
@@ -33,7 +33,7 @@ impl Slot {
         Self { present: value.is_some(), ..Self::joined(sub.len(), bytes, changed_in) }
     }
 
-    /// The same, of a sub-key of this length and its value in one.
+    /// The same, with sub-key and value in one buffer; the sub-key has this length.
     pub fn joined(sub_len: usize, sub_and_value: Vec<u8>, changed_in: u32) -> Self {
         let prefix = prefix(sub_and_value.get(..sub_len).unwrap_or_default());
         let sub_len = u16::try_from(sub_len).unwrap_or(u16::MAX);
@@ -45,23 +45,23 @@ impl Slot {
         self.bytes.get(..usize::from(self.sub_len)).unwrap_or_default()
     }
 
-    /// The value; `None` where the state has none.
+    /// The value; `None` if the state has none.
     pub fn value(&self) -> Option<&[u8]> {
         self.bytes.get(usize::from(self.sub_len)..).filter(|_| self.present)
     }
 
-    /// The batch that changed it last; 0 where none did since it was read.
+    /// The last batch that changed it; 0 if it is as read.
     pub fn changed_in(&self) -> u32 {
         self.changed_in
     }
 
-    /// Bytes held, roughly: its container is two thirds full.
+    /// Approximate memory: its container is two thirds full.
     pub fn cost(&self) -> usize {
         size_of::<Self>() * 3 / 2 + ALLOCATION + self.bytes.len()
     }
 }
 
-/// The first eight bytes, as a number in the same order; zeros follow a shorter key.
+/// The first eight bytes as a number that sorts like them; a shorter key is padded with zeros.
 fn prefix(sub: &[u8]) -> u64 {
     match sub.first_chunk() {
         Some(first) => u64::from_be_bytes(*first),
@@ -125,7 +125,7 @@ impl Slots {
         }
     }
 
-    /// Puts a slot in; returns the one that was there.
+    /// Inserts a slot; returns the former one.
     pub fn put(&mut self, slot: Slot) -> Option<Slot> {
         match self {
             Self::Many(slots) => return slots.replace(slot),
@@ -142,7 +142,7 @@ impl Slots {
         None
     }
 
-    /// Takes the slot of a sub-key out.
+    /// Removes the slot of a sub-key.
     pub fn remove(&mut self, sub: &[u8]) -> Option<Slot> {
         match self {
             Self::Few(slots) => search(slots, sub).ok().map(|at| slots.remove(at)),
@@ -150,7 +150,7 @@ impl Slots {
         }
     }
 
-    /// Whether there is none.
+    /// Whether there are no slots.
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Few(slots) => slots.is_empty(),
@@ -174,7 +174,7 @@ impl Slots {
         }
     }
 
-    /// Bytes held, roughly.
+    /// Approximate memory, bytes.
     pub fn cost(&self) -> usize {
         self.range(&[], &[]).map(Slot::cost).sum()
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Base, Overlay, State, StateError};
 
-/// The states of a pipeline's partitions at one moment, for reading: what is written to them is lost.
+/// The states of a pipeline's partitions as of one moment, for reading: writes to them are lost.
 ///
 /// ```
 /// use tributary_proto::Hash128;
@@ -17,7 +17,7 @@ use super::{Base, Overlay, State, StateError};
 /// # Ok::<(), StateError>(())
 /// ```
 pub trait Snapshot {
-    /// How many partitions a stage has.
+    /// The number of partitions of a stage.
     fn partitions(&self, stage: &str) -> u32;
 
     /// The state of one partition of a stage.
@@ -39,7 +39,7 @@ pub trait Snapshot {
 /// Opens the committed state of one partition of a stage.
 pub type OpenBase = Box<dyn FnMut(&'static str, u32) -> Result<Box<dyn Base + Send>, StateError>>;
 
-/// A snapshot of committed states, each opened when it is first asked for.
+/// A snapshot of committed states, each opened when first needed.
 pub struct Committed {
     partitions: u32,
     open: OpenBase,
@@ -54,7 +54,7 @@ impl Committed {
 }
 
 impl Committed {
-    /// Gives back the memory of what was read.
+    /// Frees the memory of what was read.
     pub fn shrink(&mut self) {
         self.states.values_mut().for_each(Overlay::discard);
     }

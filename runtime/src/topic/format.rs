@@ -44,20 +44,20 @@ pub trait Row: Message + Default + Serialize + DeserializeOwned + Described {
     /// The record's key.
     fn key(&self) -> &[u8];
 
-    /// Whether it is the last row under its key: everything was erased, and a tombstone follows.
+    /// Whether it is the last row under its key: marked `erased`, and followed by a tombstone.
     fn is_last(&self) -> bool {
         false
     }
 
-    /// The row as its topic has it.
+    /// The bytes of the row, in Protobuf or JSON.
     fn bytes(&self, json: bool) -> Vec<u8> {
-        // A row can always be written as JSON; were it not so, it must not be lost for that.
+        // A row can always be written as JSON. If it could not, Protobuf is better than losing it.
         let text = json.then(|| serde_json::to_vec(self).ok()).flatten();
         text.unwrap_or_else(|| encode::to_vec(self))
     }
 }
 
-/// What can be done with the rows of a topic without knowing their type.
+/// Functions for the rows of a topic, without their type.
 #[derive(Debug, Clone, Copy)]
 pub struct Rows {
     to_json: fn(&[u8]) -> Result<Vec<u8>, FormatError>,
@@ -68,12 +68,12 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Of a topic with such rows.
+    /// For a topic with rows of this type.
     pub const fn of<R: Row>() -> Self {
         Self { to_json: to_json::<R>, is_last: is_last::<R>, name: R::NAME, index: R::INDEX, fields: R::FIELDS }
     }
 
-    /// A row as JSON, on one line, whichever form it has.
+    /// A row as JSON on one line, from either format.
     ///
     /// # Errors
     /// When the bytes are not such a message.
@@ -86,7 +86,7 @@ impl Rows {
         self.name
     }
 
-    /// The place of its message in `output.proto`.
+    /// The index of its message in `output.proto`.
     pub const fn index(&self) -> usize {
         self.index
     }
@@ -96,7 +96,7 @@ impl Rows {
         self.fields
     }
 
-    /// See [`Row::is_last`]; also of JSON.
+    /// See [`Row::is_last`]; for either format.
     pub fn is_last(&self, bytes: &[u8]) -> bool {
         (self.is_last)(bytes)
     }
@@ -115,8 +115,7 @@ fn is_last<R: Row>(bytes: &[u8]) -> bool {
     read::<R>(bytes).is_ok_and(|row| row.is_last())
 }
 
-/// A record of a topic whose records may be Protobuf or JSON, in a frame or not, whichever it is: the setting may have changed, the records
-/// before have not.
+/// Reads a row that may be Protobuf or JSON, framed or not: the settings may have changed, and earlier records have not.
 ///
 /// # Errors
 /// When the bytes are neither.
@@ -128,12 +127,12 @@ pub fn read<R: Row>(bytes: &[u8]) -> Result<R, FormatError> {
     R::decode(bytes).map_err(|error| FormatError::of(R::TOPIC, error))
 }
 
-/// No message begins so: it would be a group, which proto3 does not have.
+/// No Protobuf message begins with this byte: it would be a group, which proto3 does not have.
 fn is_json(bytes: &[u8]) -> bool {
     bytes.first() == Some(&b'{')
 }
 
-/// A message between stages as the program sees it, for whoever looks for a fault.
+/// A message between stages as text, for debugging.
 pub(crate) fn shown<M: Message + Default + std::fmt::Debug>(bytes: &[u8]) -> Result<String, FormatError> {
     let message = M::decode(bytes).map_err(|error| FormatError::Malformed { topic: "an inbox", why: error.to_string() })?;
     Ok(format!("{message:?}"))
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_row_is_known_in_both_forms() {
+    fn an_erased_row_is_recognised_in_both_formats() {
         let rows = Topic::Profiles.rows().unwrap();
         for erased in [true, false] {
             let row = Profile { profile_id: "p_1".into(), erased, ..Profile::default() };

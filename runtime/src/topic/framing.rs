@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 
 use super::{Role, Topic};
 
-/// The first byte of a frame. No row begins so: a Protobuf message has no field 0, and JSON begins with a brace.
+/// The first byte of a frame. No row begins with it: a Protobuf message has no field 0, and JSON begins with a brace.
 const MAGIC: u8 = 0;
 const ID_BYTES: usize = 4;
 
-/// What stands before the rows of each topic that is framed.
+/// The bytes before the rows of each framed topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Framing(BTreeMap<Topic, Vec<u8>>);
 
 impl Framing {
-    /// Frames a topic whose rows have the schema of this id.
+    /// Frames a topic with the schema of this id.
     pub fn set(&mut self, topic: Topic, id: u32, json: bool) {
         let mut head = vec![MAGIC];
         head.extend(id.to_be_bytes());
@@ -26,29 +26,29 @@ impl Framing {
         self.0.insert(topic, head);
     }
 
-    /// A row in its frame; `None` where the topic has none.
+    /// A row in its frame; `None` if the topic is not framed.
     pub fn framed(&self, topic: Topic, row: &[u8]) -> Option<Vec<u8>> {
         Some([self.0.get(&topic)?.as_slice(), row].concat())
     }
 }
 
-/// Whether a topic can be framed: one that others read, with a registry of theirs.
+/// Whether a topic can be framed: only topics for readers.
 pub fn can_be_framed(topic: Topic) -> bool {
     topic.spec().role == Role::Output && topic != Topic::ErasureRequests
 }
 
-/// The place of a message of a file's top level: a list of one number, and for the first message a short form of that.
+/// Writes the index of a top-level message: a list of one number, with a short form for the first message.
 fn place(index: usize, head: &mut Vec<u8>) {
     if index == 0 {
         return head.push(0);
     }
     for number in [1, index] {
-        // Signed numbers, of which none is negative here.
+        // Zigzag encoding; the index is never negative.
         prost::encoding::encode_varint(number as u64 * 2, head);
     }
 }
 
-/// A row without its frame; as it is where it has none, or what begins like one is none.
+/// A row without its frame. Returned unchanged if it has none, or if it only begins like one.
 pub fn unframed(bytes: &[u8]) -> &[u8] {
     match bytes.split_first() {
         Some((&MAGIC, rest)) => rest.get(ID_BYTES..).and_then(behind_place).unwrap_or(bytes),
@@ -56,7 +56,7 @@ pub fn unframed(bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// What stands behind the place of a message; JSON has none.
+/// The bytes after the message index; JSON has no index.
 fn behind_place(bytes: &[u8]) -> Option<&[u8]> {
     if bytes.first() == Some(&b'{') {
         return Some(bytes);

@@ -5,25 +5,25 @@ use tributary_proto::dictionary::{Field, Form};
 
 use super::Topic;
 
-/// A schema of a topic's rows.
+/// The schema of a topic's rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
     /// The full name of the message.
     pub name: String,
-    /// Whether it is JSON Schema, and not Protobuf.
+    /// Whether it is JSON Schema; otherwise Protobuf.
     pub is_json: bool,
     /// The schema.
     pub text: String,
 }
 
-/// The schema of a topic's rows in this form; `None` where it has no rows.
+/// The schema of a topic's rows in this format; `None` if it has no rows.
 pub fn of(topic: Topic, json: bool) -> Option<Schema> {
     let rows = topic.rows()?;
     let text = if json { json_schema(rows.name(), rows.fields()) } else { tributary_proto::OUTPUT_PROTO.to_owned() };
     Some(Schema { name: format!("tributary.v1.{}", rows.name()), is_json: json, text })
 }
 
-/// JSON Schema of a row. It is closed, so that a registry takes a field that is added for compatible.
+/// The JSON Schema of a row. It allows no other fields, so that a registry accepts an added field as compatible.
 fn json_schema(name: &str, fields: &[Field]) -> String {
     let mut schema = object(fields);
     schema.insert("$schema".to_owned(), "http://json-schema.org/draft-07/schema#".into());
@@ -42,7 +42,7 @@ fn property(field: &Field) -> Value {
         Form::Text | Form::Bytes | Form::Day => json!({ "type": "string" }),
         Form::Flag => json!({ "type": "boolean" }),
         Form::Int32 | Form::Uint32 => json!({ "type": "integer" }),
-        // Beyond 2^53 they are texts.
+        // Numbers beyond 2^53 are texts.
         Form::Int64 | Form::Uint64 | Form::Time => json!({ "type": ["integer", "string"] }),
         Form::Map => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Form::Message(fields) => Value::Object(object(fields)),
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn protobuf_is_the_file_and_json_says_every_field() {
+    fn the_protobuf_schema_is_the_file_and_the_json_schema_has_every_field() {
         let credits = of(Topic::Credits, false).unwrap();
         assert!(credits.text.contains("message CreditUpdate") && !credits.text.contains("import"));
         assert_eq!(credits.name, "tributary.v1.CreditUpdate");

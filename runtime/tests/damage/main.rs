@@ -19,7 +19,7 @@ use report::Report;
 
 /// What came of a trial.
 enum Outcome {
-    /// Somebody was told, in these words, and nothing was lost.
+    /// The damage was reported, in these words, and nothing was lost.
     Told(String),
     /// Nothing of what was written is missing.
     Harmless,
@@ -31,7 +31,7 @@ enum Outcome {
 trait Victim {
     /// The folder to be copied and damaged in this trial, and one with older copies of its files.
     fn folders(&self, trial: u64) -> (&Path, &Path);
-    /// Looks at the damaged copy. Panics where something was lost or is wrong without anybody being told.
+    /// Checks the damaged copy. Panics if something was lost or is wrong without a report.
     fn look(&self, trial: u64, copy: &Path, mend: &dyn Fn()) -> Outcome;
 }
 

@@ -13,7 +13,8 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts a broker, in a folder that `name` tells from others of this process; `None` (said loudly) where there can be none.
+    /// Starts a broker, in a folder that `name` distinguishes from others of this process; `None` (with a line on standard error) if there
+    /// can be none.
     pub fn start(name: &str) -> Option<Self> {
         Self::start_many(name, 1)
     }

@@ -97,7 +97,7 @@ impl Bench {
     }
 }
 
-/// The smallest stage there is: counts the records of each key and writes the count; `forget` removes it.
+/// The smallest possible stage: counts the records of each key and writes the count; `forget` removes it.
 pub struct Counter {
     pub session: KafkaSession,
     pub slots: BTreeMap<u32, Overlay<Box<dyn Base + Send>>>,

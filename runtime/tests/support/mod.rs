@@ -24,7 +24,7 @@ pub use broker::Broker;
 /// Longest wait for anything: a failing test ends, a slow machine passes.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The broker of this test binary, or `None` (said loudly) where there can be none.
+/// The broker of this test binary, or `None` (with a line on standard error) if there can be none.
 pub fn broker() -> Option<&'static str> {
     static BROKER: OnceLock<Option<Broker>> = OnceLock::new();
     BROKER.get_or_init(|| Broker::start("")).as_ref().map(|broker| broker.address.as_str())

@@ -140,7 +140,7 @@ fn lock(shared: &Shared) -> MutexGuard<'_, State> {
     shared.state.lock().unwrap()
 }
 
-/// What is known of a request whose answer is awaited.
+/// A request that waits for its answer.
 struct Asked {
     key: i16,
     victim: bool,

@@ -9,11 +9,11 @@ use tributary_proto::{Dimensions, Event};
 use super::{History, Said};
 use crate::draw::Draw;
 
-/// Those that are declared; senders also use another one.
+/// The declared dimensions; senders also use an undeclared one.
 const DECLARED: [&str; 2] = ["region", "team"];
 const UNDECLARED: &str = "floor";
 
-/// Declares dimensions, and has some of the senders give them.
+/// Declares dimensions, and adds them to some of the records.
 pub(super) fn give(draw: &mut Draw, history: &mut History) {
     if draw.percent(25) {
         return;
@@ -27,7 +27,7 @@ pub(super) fn give(draw: &mut Draw, history: &mut History) {
     }
 }
 
-/// The same of an event that is decoded.
+/// The same for a decoded event.
 pub(super) fn give_event(draw: &mut Draw, event: &mut Event) {
     match &mut event.body {
         Some(Body::Touch(touch)) => {
@@ -39,7 +39,7 @@ pub(super) fn give_event(draw: &mut Draw, event: &mut Event) {
     }
 }
 
-/// Values of some of those that are declared; milestones clear some.
+/// Values of some of the declared dimensions; milestones clear some.
 fn values(draw: &mut Draw, clears: bool) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for name in DECLARED {
@@ -51,7 +51,7 @@ fn values(draw: &mut Draw, clears: bool) -> BTreeMap<String, String> {
     values
 }
 
-/// The same of a record, or of a push of several.
+/// The same for a record, or for a push with several.
 fn give_record(draw: &mut Draw, text: &mut String) {
     let Ok(Value::Object(mut record)) = serde_json::from_str(text) else { return };
     match record.get_mut("body") {
@@ -71,7 +71,7 @@ fn give_object(draw: &mut Draw, record: &mut Map<String, Value>) {
     };
     let given = values(draw, is_milestone);
     if draw.percent(30) {
-        // As a row of a table has them.
+        // In the form of a table's row.
         record.extend(
             given
                 .into_iter()

@@ -4,9 +4,9 @@ use super::Raw;
 use super::render::{self, Draft, Moment};
 use crate::draw::Draw;
 
-/// A kind of identifier that the settings declare.
+/// A custom kind of identifier.
 pub(super) const CUSTOM_KIND: &str = "badge";
-/// A kind of milestone that the settings declare.
+/// A custom kind of milestone.
 pub(super) const CUSTOM_MILESTONE: &str = "poc_passed";
 
 const MILESTONES: [&str; 9] =
@@ -14,24 +14,24 @@ const MILESTONES: [&str; 9] =
 const PAGE: &str = "https://www.seller.example/p";
 const CHANNELS: [&str; 4] = ["direct", "email", "paid_search", "events"];
 
-/// How often each kind of record comes in this history.
+/// The frequencies in this history.
 struct Mood {
     people: usize,
     accounts: usize,
     objects: usize,
-    /// Percent of identifiers that are taken from the two that everybody shares.
+    /// Percent of identifiers that are one of two shared ones.
     sharing: usize,
     /// Percent of events that name an account.
     naming: usize,
-    /// Percent of records that are refused.
+    /// Percent of records that must be refused.
     poison: usize,
     /// Percent of event ids that were used before.
     reuse: usize,
-    /// Percent of records that say a touch again, under its id, and otherwise.
+    /// Percent of records that repeat a touch under its id with other content.
     again: usize,
     /// Weights of the kinds of records.
     kinds: Vec<(Said, usize)>,
-    /// Times are multiples of this.
+    /// Times are multiples of this, milliseconds.
     step_ms: i64,
     steps: usize,
 }
@@ -104,8 +104,7 @@ pub(super) fn draw(draw: &mut Draw) -> Vec<Raw> {
     records
 }
 
-/// A touch as somebody else tells it: by the same people, mostly at the same time, from another source. Which of the two counts is decided
-/// by time and content.
+/// Another version of a touch: same people, mostly same time, another source. Time and content decide which of the two counts.
 fn second_version(draw: &mut Draw, mood: &Mood, of: &Draft) -> Draft {
     let mut second = of.without_fields();
     if draw.percent(30) {
@@ -118,7 +117,7 @@ fn second_version(draw: &mut Draw, mood: &Mood, of: &Draft) -> Draft {
     second
 }
 
-/// What an event says.
+/// The content of an event.
 fn said(draw: &mut Draw, mood: &Mood) -> Said {
     let total: usize = mood.kinds.iter().map(|(_, weight)| weight).sum();
     let mut at = draw.below(total);
@@ -184,7 +183,7 @@ fn draft(draw: &mut Draw, mood: &Mood, used: &mut usize) -> Draft {
     draft
 }
 
-/// Whom a link or an unlink names.
+/// The identifiers that a link or an unlink names.
 fn linked(draw: &mut Draw, mood: &Mood, draft: &mut Draft) {
     if draw.percent(15) {
         account(draw, mood, draft);
@@ -222,7 +221,7 @@ fn touch(draw: &mut Draw, draft: &mut Draft) {
     }
 }
 
-/// A hit on a site, that says where it comes from by its URL, its referrer, or not at all.
+/// A hit on a site with its source in the URL, in the referrer, or nowhere.
 fn hit(draw: &mut Draw, draft: &mut Draft) {
     let parameters = ["", "", "", "?utm_source=a&utm_campaign=a", "?utm_source=a&utm_campaign=b&utm_content=b", "?gclid=1"];
     draft.set("url", format!("{PAGE}{}", draw.pick(&parameters)));
@@ -304,7 +303,7 @@ fn domain(which: usize) -> String {
     format!("{}-corp.example", ["a", "b", "c", "d", "e"].get(which).unwrap_or(&"f"))
 }
 
-/// Adds identifiers of one person; some histories let strangers' identifiers slip in.
+/// Adds identifiers of one person; in some histories sometimes a stranger's.
 fn people(draw: &mut Draw, mood: &Mood, draft: &mut Draft, low: usize, high: usize) {
     let person = draw.below(mood.people);
     for _ in 0..draw.between(low, high) {
@@ -315,7 +314,7 @@ fn people(draw: &mut Draw, mood: &Mood, draft: &mut Draft, low: usize, high: usi
     }
 }
 
-/// Two records of one kind, one of which may be somebody else's.
+/// Two records of one kind; the second may be another person's.
 fn merge(draw: &mut Draw, mood: &Mood, draft: &mut Draft) {
     let person = draw.below(mood.people);
     let other = if draw.percent(60) { person } else { draw.below(mood.people) };
@@ -330,7 +329,7 @@ fn merge(draw: &mut Draw, mood: &Mood, draft: &mut Draft) {
     }
 }
 
-/// A front-desk phone, a kiosk's cookie.
+/// A shared identifier: the phone of a front desk, the cookie of a kiosk.
 fn shared(draw: &mut Draw) -> (&'static str, String) {
     if draw.percent(50) { ("phone", "+8613800009999".to_owned()) } else { ("anonymous_id", "kiosk".to_owned()) }
 }

@@ -3,16 +3,16 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What senders do beyond what is decoded from records: it comes as events, into the inbox of identity.
+/// What a history contains beside raw records: events that are written directly to the inbox of identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Features {
     /// Public events, honest and hostile.
     pub trust: bool,
-    /// People who change companies, and what is taken back.
+    /// People who change companies, and retractions.
     pub time: bool,
     /// Roles of people in deals.
     pub roles: bool,
-    /// Accounts above accounts.
+    /// Hierarchies of accounts.
     pub hierarchy: bool,
     /// The operator's own dimensions.
     pub dimensions: bool,
@@ -23,7 +23,7 @@ impl Features {
     pub const NONE: Self = Self { trust: false, time: false, roles: false, hierarchy: false, dimensions: false };
     /// All of them.
     pub const ALL: Self = Self { trust: true, time: true, roles: true, hierarchy: true, dimensions: true };
-    /// What a seed has unless it is told otherwise.
+    /// The default.
     pub const DEFAULT: Self = Self::ALL;
 }
 

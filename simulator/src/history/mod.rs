@@ -28,21 +28,21 @@ pub struct Raw {
     pub topic: Topic,
     /// When it was received, milliseconds since 1970-01-01 UTC.
     pub received_ms: i64,
-    /// What it says.
+    /// Its content.
     pub said: Said,
 }
 
-/// What a record says.
+/// The content of a record.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Said {
-    /// As its sender wrote it.
+    /// Text, as its sender wrote it.
     Text(String),
-    /// As ingest has decoded it.
+    /// An event, as ingest would have decoded it.
     Event(Box<Event>),
 }
 
 impl Raw {
-    /// The source that the topic stands for.
+    /// The source of the topic.
     pub fn source(&self) -> Source {
         match self.topic {
             Topic::Sdk => Source::Sdk,
@@ -52,7 +52,7 @@ impl Raw {
         }
     }
 
-    /// The record's key: who receives the event; empty in raw topics.
+    /// The record's key: the receiver of the event; empty in raw topics.
     pub fn key(&self) -> Vec<u8> {
         let Said::Event(event) = &self.said else { return Vec::new() };
         match &event.body {
@@ -83,7 +83,7 @@ impl std::fmt::Display for Said {
     }
 }
 
-/// What one seed stands for, but for the faults.
+/// Everything that a seed determines, except the faults.
 #[derive(Debug, Clone)]
 pub struct History {
     /// Settings of ingest.
@@ -94,7 +94,7 @@ pub struct History {
     pub records: Vec<Raw>,
 }
 
-/// What a record must become.
+/// The expected result of a record.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outcome {
     /// The events it holds.
@@ -104,12 +104,12 @@ pub struct Outcome {
 }
 
 impl History {
-    /// The history of a seed, as every seed has it.
+    /// The history of a seed with the default features.
     pub fn of(seed: u64) -> Self {
         Self::with(seed, Features::DEFAULT)
     }
 
-    /// The history of a seed. What each feature adds changes nothing for the others.
+    /// The history of a seed. The features are independent: each leaves the rest unchanged.
     pub fn with(seed: u64, features: Features) -> Self {
         let mut draw = Draw::new(seed, 0);
         let (ingest, mut rules) = rules::draw(&mut draw);
@@ -125,14 +125,14 @@ impl History {
         history
     }
 
-    /// Settings that there may have been before those of the history.
+    /// Settings that are in force before those of the history.
     pub fn former(&self, seed: u64, features: Features) -> (IngestSettings, Rules) {
         let mut draw = Draw::new(seed, 6);
         let rules = rules::former(&mut draw, features, &self.rules);
         (rules::former_ingest(&mut draw, &self.ingest), rules)
     }
 
-    /// Adds what is said beside the records, anywhere between them.
+    /// Inserts events at random places between the records.
     fn add(&mut self, draw: &mut Draw, features: Features) {
         let decoded = self.decoded();
         for event in more::draw(draw, features, true, &self.rules.kinds, &decoded) {
@@ -142,7 +142,7 @@ impl History {
         }
     }
 
-    /// The events of a history, its settings, and what a hostile sender adds.
+    /// For tests with hostile senders: events, settings, and the hostile events.
     pub fn attacked(seed: u64) -> (Vec<Event>, Rules, Vec<Event>) {
         let history = Self::with(seed, Features::NONE);
         let mut rules = history.rules.clone();
@@ -161,7 +161,7 @@ impl History {
         self.outcomes(pipeline.decoder()).into_iter().flat_map(|outcome| outcome.events).collect()
     }
 
-    /// What ingest's decoder makes of each record. That it decodes rightly is shown by its own tests.
+    /// The events that ingest's decoder makes of each record. The decoder's own tests check that it is right.
     pub fn outcomes(&self, decoder: &Decoder) -> Vec<Outcome> {
         let mut decoded = Decoded::default();
         let outcome = |raw: &Raw| {

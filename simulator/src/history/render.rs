@@ -13,12 +13,12 @@ const START_MS: i64 = 1_672_617_600_000;
 /// Everything is received after the last event of any history.
 pub(super) const RECEIVED_MS: i64 = START_MS + 4_000 * 86_400_000;
 
-/// Milliseconds since the beginning of the history.
+/// A time, in milliseconds since the beginning of the history.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment(pub i64);
 
 impl Moment {
-    /// A day and a time of it, by the civil calendar in UTC.
+    /// Date and time in UTC, by the civil calendar.
     ///
     /// Source: Howard Hinnant, *chrono-Compatible Low-Level Date Algorithms*, `civil_from_days`.
     fn text(self) -> String {
@@ -39,7 +39,7 @@ impl Moment {
     }
 }
 
-/// An event on its way to becoming a native record.
+/// A draft of an event, to be written as a native record.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
     event_id: String,
@@ -61,7 +61,7 @@ impl Draft {
         self.fields.insert(field, value.into());
     }
 
-    /// Says of a field that it has no value.
+    /// Clears a field.
     pub(super) fn clear(&mut self, field: &'static str) {
         self.cleared.push(field);
     }
@@ -70,12 +70,12 @@ impl Draft {
         self.identifiers.entry(kind).or_default().push(value);
     }
 
-    /// Whether it is a touch, as all is that says no other kind.
+    /// Whether it is a touch, as events without a kind are.
     pub(super) fn is_touch(&self) -> bool {
         !self.fields.contains_key("kind")
     }
 
-    /// The same event of the same people, of which nothing else is said yet.
+    /// The same event of the same people without its other fields.
     pub(super) fn without_fields(&self) -> Self {
         let identifiers = self.identifiers.clone();
         Self { identifiers, ..Self::new(self.event_id.clone(), self.time) }
@@ -103,7 +103,7 @@ impl Draft {
     }
 }
 
-/// One draft is a record; several are a push of a provider.
+/// One draft becomes a record; several become one push of a provider.
 pub(super) fn record(draw: &mut Draw, drafts: &[Draft]) -> Raw {
     let mut all: Vec<Value> = drafts.iter().map(Draft::json).collect();
     match all.pop() {
@@ -118,7 +118,7 @@ pub(super) fn record(draw: &mut Draw, drafts: &[Draft]) -> Raw {
     }
 }
 
-/// A record that must be refused, whole or in part.
+/// A record that must be refused, completely or in part.
 pub(super) fn poison(draw: &mut Draw) -> Raw {
     let time = Moment(0).text();
     let refused: [Value; 5] = [

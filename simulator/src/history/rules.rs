@@ -18,7 +18,7 @@ use super::events::{CUSTOM_KIND, CUSTOM_MILESTONE};
 use crate::draw::Draw;
 use crate::oracle::{Rules, rates};
 
-/// A parameter set of `markov`: of the channels of histories it knows three, one of which it gives nothing.
+/// A parameter set of `markov`: it has three of the histories' channels, one of them without weight.
 const FIXED_SET: &str = "fixed";
 const FIXED_SET_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/oracle/fixed_set.json");
 
@@ -30,7 +30,7 @@ pub(super) fn draw(draw: &mut Draw) -> (IngestSettings, Rules) {
     (ingest, rules)
 }
 
-/// Settings of what features add. All are drawn, so that none depends on which features there are.
+/// Settings for features. All are drawn always, so that none depends on which features are on.
 pub(super) fn draw_more(draw: &mut Draw, features: Features, rules: &mut Rules) {
     let mut some = |percent, low, high| {
         let drawn = number(draw.between(low, high));
@@ -61,13 +61,13 @@ pub(super) fn draw_more(draw: &mut Draw, features: Features, rules: &mut Rules) 
     let outputs = OutputSettings { touchpoints: draw.percent(80), milestones: draw.percent(80) };
     rules.attribution.outputs = outputs;
     let Rules { identity, .. } = rules;
-    // Without people who move it is as it was before anybody could.
+    // Histories without people who change companies use `latest`: so they stay what they were before memberships existed.
     if !features.time || latest {
         identity.membership = Membership::Latest;
     }
 }
 
-/// Settings that there may have been before: others, but for what decides which touches are kept.
+/// Settings in force before: different ones, except those that decide which touches are kept.
 pub(super) fn former(draw: &mut Draw, features: Features, now: &Rules) -> Rules {
     let mut former = Rules { kinds: now.kinds.clone(), identity: identity(draw), attribution: attribution(draw) };
     draw_more(draw, features, &mut former);
@@ -78,7 +78,7 @@ pub(super) fn former(draw: &mut Draw, features: Features, now: &Rules) -> Rules 
     if draw.percent(30) {
         former.identity.free_mail.push("b-corp.example".to_owned());
     }
-    // One of the two alone, at times.
+    // Sometimes only one of the two differs.
     match draw.below(4) {
         0 => former.identity = now.identity.clone(),
         1 => former.attribution = now.attribution.clone(),
@@ -92,7 +92,7 @@ pub(super) fn former(draw: &mut Draw, features: Features, now: &Rules) -> Rules 
     former
 }
 
-/// Settings of ingest that were in force before: at times with other rules for channels.
+/// Settings of ingest in force before: sometimes with other channel rules.
 pub(super) fn former_ingest(draw: &mut Draw, now: &IngestSettings) -> IngestSettings {
     let mut former = now.clone();
     let rule = Rule { channel: "referral".to_owned(), ..Rule::default() };
@@ -103,7 +103,7 @@ pub(super) fn former_ingest(draw: &mut Draw, now: &IngestSettings) -> IngestSett
             let (name, domains) = ("news".to_owned(), vec!["news.example".to_owned()]);
             former.sites.push(Site { name, domains, category: "search".to_owned(), ..Site::default() });
         }
-        // What is direct names no source.
+        // This makes touches direct that name a source: under these rules they name none.
         3 => former.channel_rules.push(Rule { channel: "direct".to_owned(), source: Some(vec!["b".to_owned()]), ..rule }),
         _ => {}
     }
@@ -187,14 +187,14 @@ fn attribution(draw: &mut Draw) -> Settings {
     }
 }
 
-/// At least one, in their order.
+/// At least one of them, in their order.
 fn some_of<T: Clone>(draw: &mut Draw, all: &[T]) -> Vec<T> {
     let always = draw.below(all.len());
     all.iter().enumerate().filter(|(at, _)| *at == always || draw.percent(40)).map(|(_, one)| one.clone()).collect()
 }
 
 fn window(draw: &mut Draw, horizon_days: u32) -> Window {
-    // Short ones leave more to be dropped.
+    // Short windows let more touches be dropped.
     match if draw.percent(40) && horizon_days < 100 { 1 } else { draw.below(5) } {
         0 => Window::Lifecycle,
         1 => Window::LookbackDays(1),
@@ -204,7 +204,7 @@ fn window(draw: &mut Draw, horizon_days: u32) -> Window {
     }
 }
 
-/// A window of a model's own.
+/// A window for one model.
 fn narrower(draw: &mut Draw, horizon_days: u32) -> Window {
     let yearly = horizon_days >= 366;
     match draw.below(6) {
@@ -216,7 +216,7 @@ fn narrower(draw: &mut Draw, horizon_days: u32) -> Window {
     }
 }
 
-/// What sides of a journey get.
+/// Fixed parts for sides of a journey.
 fn split(draw: &mut Draw) -> BTreeMap<String, f64> {
     let sides = draw.pick(&[&[("email", 30.0), ("d*", 20.0)][..], &[("events", 100.0)], &[("sales", 30.0)]]);
     sides.iter().map(|(side, percent)| ((*side).to_owned(), *percent)).collect()

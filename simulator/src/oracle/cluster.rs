@@ -21,13 +21,13 @@ const STRONG: [&str; 9] = [
 ];
 const WEAK: [&str; 2] = ["anonymous_id", "device_id"];
 
-/// Identifiers that are one.
+/// Identifiers of one person or account.
 pub type Group = BTreeSet<Name>;
 
-/// When a public link was received, class, time and ends of a link: links are united in this order.
+/// Sort key and ends of a link: time of receipt (public links only), class, event time, the two ends.
 type Link<'a> = (i64, i64, i64, &'a Name, &'a Name);
 
-/// Groups of identifiers that are one, of accounts or of people; and those in clusters that are too large.
+/// The persons (or accounts) as groups of identifiers; and the members of clusters that are too large.
 pub fn groups(facts: &Facts, settings: &Settings, custom: &[String], accounts: bool) -> (Vec<Group>, Group) {
     let all: Vec<&Name> = facts.mentioned.iter().filter(|name| name.is_account() == accounts).collect();
     let pairs = || facts.pairs.iter().filter(|((a, _), _)| a.is_account() == accounts);
@@ -51,7 +51,7 @@ pub fn groups(facts: &Facts, settings: &Settings, custom: &[String], accounts: b
     let limit = usize::try_from(settings.max_cluster).unwrap_or(usize::MAX);
     let mut joined = Joined { settings, never, records: Sets::singles(&all), sets: Sets::singles(&all) };
 
-    // Trusted links, as if there were no others.
+    // Trusted links first, as if there were no others.
     let mut trusted = links(true);
     let mut large = too_large(&all, &trusted, |cluster| cluster.len() > limit);
     trusted.retain(|(.., a, _)| !large.contains(*a));
@@ -59,7 +59,7 @@ pub fn groups(facts: &Facts, settings: &Settings, custom: &[String], accounts: b
     merges.for_each(|(.., a, b)| joined.records.unite(a, b));
     trusted.iter().for_each(|(.., a, b)| joined.unite(a, b, |_| true, usize::MAX));
 
-    // What only public events know, and too many of which hang together.
+    // Public-only identifiers in groups that are too large.
     let mut public = links(false);
     let untrusted = |(.., a, b): &&Link<'_>| !facts.is_trusted(a) && !facts.is_trusted(b);
     let chained: Vec<Link<'_>> = public.iter().filter(untrusted).copied().collect();
@@ -69,14 +69,14 @@ pub fn groups(facts: &Facts, settings: &Settings, custom: &[String], accounts: b
         cluster.len() > public_most || cluster.iter().filter(|name| name.is_anonymous()).count() > anonymous_most
     }));
 
-    // Public links, as they were received.
+    // Then public links, in the order of receipt.
     public.retain(|(.., a, b)| !large.contains(*a) && !large.contains(*b));
     if settings.public_joins == PublicJoins::Anonymous {
         public = firsts_of_anonymous(&public);
     }
     let leaves_max = most(settings.public_leaves);
     for (.., a, b) in public {
-        // Where trusted events know somebody, thresholds are those of the trusted ones alone, but for the number of leaves.
+        // In a group with trusted identifiers the limits count only these; the others have a limit of their own.
         if joined.any(a, b, |name| facts.is_trusted(name)) {
             joined.unite(a, b, |name| facts.is_trusted(name), leaves_max);
         } else {
@@ -86,19 +86,19 @@ pub fn groups(facts: &Facts, settings: &Settings, custom: &[String], accounts: b
     (joined.sets.0, large)
 }
 
-/// Whether the pair is joined by trusted evidence: explicit words always are.
+/// Whether the evidence for a link is trusted: explicit links always are.
 fn is_trusted(pair: &Pair) -> bool {
     pair.seen.trusted_ms.is_some() || pair.word.is_some()
 }
 
-/// The members of clusters, connected by these links, that are too large.
+/// The members of clusters that are too large, if these links connect them.
 fn too_large(all: &[&Name], links: &[Link<'_>], is_too_large: impl Fn(&Group) -> bool) -> Group {
     let mut clusters = Sets::singles(all);
     links.iter().for_each(|(.., a, b)| clusters.unite(a, b));
     clusters.0.into_iter().filter(|cluster| is_too_large(cluster)).flatten().collect()
 }
 
-/// Of links in order those that are the first of one of their ends that is a cookie or a device.
+/// Of these links, those that are the first of a cookie or a device.
 fn firsts_of_anonymous<'a>(links: &[Link<'a>]) -> Vec<Link<'a>> {
     let mut met = BTreeSet::new();
     let is_first = |link: &&Link<'a>| {
@@ -108,21 +108,21 @@ fn firsts_of_anonymous<'a>(links: &[Link<'a>]) -> Vec<Link<'a>> {
     links.iter().filter(is_first).copied().collect()
 }
 
-/// What has been joined so far.
+/// The groups joined so far.
 struct Joined<'a> {
     settings: &'a Settings,
     never: Vec<(&'a Name, &'a Name)>,
-    /// Records that their system has merged.
+    /// Records that their CRM has merged.
     records: Sets,
     sets: Sets,
 }
 
 impl Joined<'_> {
-    /// Joins two, unless what would be one then must not be: some are never to be joined, those that count exceed a limit, or there are more
-    /// than `others_max` others.
+    /// Joins two groups unless that is forbidden, exceeds the limit of a kind (counting only identifiers that `counts` accepts), or gives
+    /// more than `others_max` other identifiers.
     fn unite(&mut self, a: &Name, b: &Name, counts: impl Fn(&Name) -> bool, others_max: usize) {
         let left = self.sets.of(a);
-        // Two of one set are one already, whatever is said of them.
+        // They are in one group already, so nothing can forbid it.
         if left.contains(b) {
             return;
         }
@@ -134,7 +134,7 @@ impl Joined<'_> {
         }
     }
 
-    /// Whether any that is joined with either is so.
+    /// Whether `so` holds for any identifier in the groups of these two.
     fn any(&self, a: &Name, b: &Name, so: impl Fn(&Name) -> bool) -> bool {
         [a, b].into_iter().any(|name| self.sets.of(name).iter().any(&so))
     }
@@ -149,7 +149,7 @@ impl Joined<'_> {
     }
 }
 
-/// Whether an identifier is linked to more others than one person can have. What public events say of a trusted one does not count.
+/// Whether an identifier is linked to more others than one person can have. For a trusted identifier, public links do not count.
 pub fn is_shared(facts: &Facts, settings: &Settings, name: &Name) -> bool {
     let counts = |pair: &Pair| is_trusted(pair) || !facts.is_trusted(name);
     let others = facts.pairs.iter().filter(|(_, pair)| counts(pair)).filter_map(|((a, b), _)| match () {
@@ -165,12 +165,12 @@ pub fn is_shared(facts: &Facts, settings: &Settings, name: &Name) -> bool {
     strong > settings.shared_after || any > settings.shared_any
 }
 
-/// Whether two of a kind that are said to be one are a record that was merged into another one.
+/// Whether an explicit link of two identifiers of this kind means that their CRM has merged two records.
 fn is_merge(settings: &Settings, a: &Name, b: &Name) -> bool {
     a.kind == b.kind && a.scope == b.scope && settings.merged_kinds.contains(&a.kind)
 }
 
-/// How many of a kind one person may have.
+/// How many identifiers of a kind a person may have.
 fn limit(settings: &Settings, kind: &str) -> Option<u32> {
     let stated = settings.limits.get(kind).copied();
     if kind == "domain" || kind == "company_name" { stated } else { stated.or(Some(settings.default_limit)) }
@@ -185,7 +185,7 @@ fn rank(custom: &[String], name: &Name) -> i64 {
     order.iter().zip(0..).find(|(kind, _)| **kind == name.kind).map_or(i64::MAX, |(_, at)| at)
 }
 
-/// Sets that do not overlap.
+/// Disjoint sets.
 struct Sets(Vec<Group>);
 
 impl Sets {

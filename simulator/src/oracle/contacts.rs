@@ -13,17 +13,17 @@ use super::void::Void;
 /// The contacts of all objects.
 #[derive(Debug, Clone, Default)]
 pub struct Contacts {
-    /// By profile and object: the role, where one was said.
+    /// By profile and object: the role, if one was stated.
     people: BTreeMap<(String, String), Option<String>>,
-    /// By unit and object: the profiles of the unit that are in it.
+    /// By unit and object: the unit's profiles in the object.
     units: BTreeMap<(String, String), BTreeSet<String>>,
 }
 
 impl Contacts {
-    /// What the events say, of the identifiers that are somebody's.
+    /// From the events, for identifiers that belong to somebody.
     pub fn of(events: &[Event], void: &Void, people: &People<'_>) -> Self {
         let mut contacts = Self::default();
-        // In the order of the identifiers' hashes: the first role of a profile counts.
+        // In the order of the identifiers' hashes: of several roles of a profile the first counts.
         for ((name, object), (_, removed, role)) in latest(events, void) {
             let Some((profile_id, units)) = people.units(&name).filter(|_| !removed) else { continue };
             let said = contacts.people.entry((profile_id.clone(), object.clone())).or_default();
@@ -35,17 +35,17 @@ impl Contacts {
         contacts
     }
 
-    /// Whether a profile is in the object.
+    /// Whether the object names a profile.
     pub fn names(&self, profile_id: &str, object_id: &str) -> bool {
         self.people.contains_key(&(profile_id.to_owned(), object_id.to_owned()))
     }
 
-    /// Whether anybody of the unit is.
+    /// Whether the object names any profile of the unit.
     pub fn names_any(&self, unit: &str, object_id: &str) -> bool {
         self.units.contains_key(&(unit.to_owned(), object_id.to_owned()))
     }
 
-    /// The profiles of the unit that are in the object.
+    /// The unit's profiles that the object names.
     pub fn named(&self, unit: &str, object_id: &str) -> Vec<String> {
         self.units.get(&(unit.to_owned(), object_id.to_owned())).into_iter().flatten().cloned().collect()
     }
@@ -56,7 +56,7 @@ impl Contacts {
     }
 }
 
-/// The latest that was said of an identifier in an object: when, whether it is out of it, and its role.
+/// The latest statement on an identifier in an object: when, whether it removes it, and its role.
 fn latest(events: &[Event], void: &Void) -> BTreeMap<(Name, String), (When, bool, String)> {
     let mut latest = BTreeMap::new();
     let counts = |event: &&Event| !event.public && !void.is_void(event) && !void.is_retracted(event);

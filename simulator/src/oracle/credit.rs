@@ -14,12 +14,12 @@ use super::rates;
 
 /// Milestone, model, touch.
 pub type RowKey = (String, String, String);
-/// The latest rows: everything a row says, less how it came about (deltas, revision, reason) and the digest of its model's settings.
+/// The latest rows, without how they came about (deltas, revision, reason) and without the version of the model.
 pub type CreditTable = BTreeMap<RowKey, CreditUpdate>;
 
 const WHOLE: u128 = 1_000_000_000;
 
-/// A row as the table holds it.
+/// A row in the form of the table.
 pub fn as_row(update: &CreditUpdate) -> CreditUpdate {
     CreditUpdate {
         model_version: String::new(),
@@ -32,7 +32,7 @@ pub fn as_row(update: &CreditUpdate) -> CreditUpdate {
     }
 }
 
-/// The credit table of all milestones of which nobody says who is in their deals.
+/// The credit table of all milestones, without roles in deals.
 pub fn table(touches: &[Brought], milestones: &[Reached], settings: &Settings) -> CreditTable {
     table_with(touches, milestones, &Contacts::default(), settings)
 }
@@ -75,7 +75,7 @@ pub fn table_with(touches: &[Brought], milestones: &[Reached], contacts: &Contac
     table
 }
 
-/// A touch with the role that its profile has in the milestone's object; none where only those that the object names count.
+/// A touch with its profile's role in the milestone's object; `None` if only named people count and its profile is not named.
 fn as_in_deal(touch: &Brought, of: &Milestone, contacts: &Contacts, settings: &Settings) -> Option<Brought> {
     let Home { unit, profile_id, .. } = &touch.home;
     let is_named = contacts.names(profile_id, &of.object_id) || !contacts.names_any(unit, &of.object_id);

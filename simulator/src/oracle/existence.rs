@@ -9,15 +9,15 @@ use super::name::Name;
 use super::statements::{self, When, day, when};
 use super::void::Void;
 
-/// What is deleted, and what is said of accounts all the same.
+/// The deleted accounts, and the accounts explicitly linked.
 #[derive(Debug, Default)]
 pub struct Existence {
     gone: BTreeSet<Name>,
-    /// Accounts that somebody said to be one, and whether in public.
+    /// Groups of accounts explicitly linked, and whether by a public event.
     joined: BTreeSet<(BTreeSet<Name>, bool)>,
 }
 
-/// What a CRM says of an account: that it is there (true), or that it was deleted.
+/// Whether a CRM states that an account exists (true) or was deleted.
 pub fn says(event: &Event) -> Option<bool> {
     let Some(Body::Account(record)) = &event.body else { return None };
     let of_crm = event.account_identifiers.first().is_some_and(|account| account.kind == "crm_account");
@@ -25,12 +25,12 @@ pub fn says(event: &Event) -> Option<bool> {
 }
 
 impl Existence {
-    /// Of events that are not void, and of those among them whose words count.
+    /// From the events that are not void, and those among them whose explicit links count.
     pub fn of(events: &[&Event], words: &[&Event], void: &Void) -> Self {
         let about_accounts =
             words.iter().filter(|event| event.identifiers.is_empty() && statements::word(event) == Some(false));
         let joined = about_accounts.map(|event| (accounts(event), event.public)).collect();
-        // Of the accounts and the parent that a record names, and of a day, the last of each is known.
+        // Per day only the last event of each set of accounts and parent counts.
         let mut last: BTreeMap<_, &Event> = BTreeMap::new();
         for event in events {
             let (Some(there), Some(Body::Account(record))) = (says(event), &event.body) else { continue };
@@ -51,7 +51,7 @@ impl Existence {
         Self { gone, joined }
     }
 
-    /// The accounts that an event names, where its account has not been deleted; else that one alone.
+    /// The accounts that an event names; if the first is deleted, only that one, unless they were explicitly linked.
     pub fn named<'a>(&self, event: &'a Event) -> &'a [Identifier] {
         let all = &event.account_identifiers;
         let about_accounts = event.identifiers.is_empty() && statements::is_about_accounts(event);
@@ -63,7 +63,7 @@ impl Existence {
         all.get(..1).unwrap_or_default()
     }
 
-    /// Whether somebody said that the event's accounts are one.
+    /// Whether the event's accounts were explicitly linked.
     fn is_said_to_be_one(&self, event: &Event) -> bool {
         let names_parent = match &event.body {
             Some(Body::Account(record)) => record.parent.is_some() || record.parent_cleared,

@@ -12,7 +12,7 @@ pub use super::name::Name;
 use super::statements::{self, Asserted, When, when};
 use super::void::Void;
 
-/// Mail providers anyone may sign up with: a part of the configuration that comes with the program.
+/// Free-mail providers: part of the configuration that comes with the program.
 const FREE_MAIL: &str = include_str!("../../../identity/data/free_mail.txt");
 
 /// When something was first seen.
@@ -30,24 +30,24 @@ impl Seen {
         *earliest = Some(earliest.map_or(time_ms, |known| known.min(time_ms)));
     }
 
-    /// The earliest trusted sighting if there is one, else the earliest public one.
+    /// The first trusted time if there is one, else the first public one.
     pub fn time_ms(self) -> Option<i64> {
         self.trusted_ms.or(self.public_ms)
     }
 }
 
-/// What is known of two identifiers.
+/// The facts about two identifiers.
 #[derive(Debug, Clone, Default)]
 pub struct Pair {
     /// When they were first seen together.
     pub seen: Seen,
-    /// When the first public event that has seen them was received, or happened where that is not known.
+    /// When the first public event with both was received; if that is not known, when it happened.
     pub received_ms: Option<i64>,
-    /// The latest word on them, and whether it forbids to join them.
+    /// The latest explicit statement, and whether it is an unlink.
     pub word: Option<(When, bool)>,
 }
 
-/// The latest consents that an identifier states, and whether each is a revocation.
+/// The latest consents that an identifier states, each with whether it is a revocation.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Consents {
     /// By trusted events.
@@ -59,19 +59,19 @@ pub struct Consents {
 /// All facts.
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// Everything that was named, seen or not.
+    /// Everything that was named, even without an observation.
     pub mentioned: BTreeSet<Name>,
     /// When each was first seen.
     pub seen: BTreeMap<Name, Seen>,
-    /// Pairs, the smaller first.
+    /// By pair, the smaller identifier first.
     pub pairs: BTreeMap<(Name, Name), Pair>,
-    /// The accounts that each asserts.
+    /// The accounts that each identifier asserts.
     pub asserted: BTreeMap<Name, BTreeSet<Asserted>>,
-    /// The latest consents of each.
+    /// The latest consents of each identifier.
     pub consents: BTreeMap<Name, Consents>,
-    /// The weightiest value of each trait, by whether it is trusted and its time.
+    /// By identifier and trait: whether trusted, when, and the value; the greatest of these counts.
     pub traits: BTreeMap<(Name, String), (bool, When, String)>,
-    /// The accounts above each, as its records say.
+    /// The stated parents of each account.
     pub parents: BTreeMap<Name, BTreeSet<hierarchy::Said>>,
     free_mail: BTreeSet<String>,
 }
@@ -89,15 +89,15 @@ impl Facts {
         facts.parents = hierarchy::parents(&events, void);
         let existence = Existence::of(&events, &said, void);
         for event in &events {
-            // That they are not one is no sighting; an account that is named beside people was seen.
+            // An unlink is no observation of its identifiers, except of an account named beside people.
             let beside = !event.identifiers.is_empty() && !event.account_identifiers.is_empty();
             let sighting_ms = void.sighting_ms(event).filter(|_| beside || statements::word(event) != Some(true));
-            // That an account was deleted is none either.
+            // The deletion of an account is no observation, either.
             let sighting_ms = sighting_ms.filter(|_| existence::says(event) != Some(false));
             let received_ms = void.erased_until(event).map_or(received_ms(event), |until| until + 1);
             facts.see(event, existence.named(event), sighting_ms.map(|seen_ms| (seen_ms, received_ms)));
         }
-        // What counts of somebody who was erased in the same hour is no sighting, but names whom it names.
+        // A statement in the hour of an erasure counts without being an observation, so its identifiers are only named.
         let asserting = asserting.iter().filter(|event| !void.is_retracted(event));
         let naming = events.iter().filter(|event| !event.traits.is_empty()).chain(asserting).chain(&said);
         naming.for_each(|event| facts.name_all(event, existence.named(event)));
@@ -105,12 +105,12 @@ impl Facts {
         facts
     }
 
-    /// When it was first seen, by T2 of the rules.
+    /// When it was first seen: the trusted time if there is one, else the public one.
     pub fn time_ms(&self, name: &Name) -> Option<i64> {
         self.seen.get(name).and_then(|seen| seen.time_ms())
     }
 
-    /// Whether a trusted event has seen it.
+    /// Whether a trusted event named it.
     pub fn is_trusted(&self, name: &Name) -> bool {
         self.seen.get(name).is_some_and(|seen| seen.trusted_ms.is_some())
     }
@@ -121,7 +121,8 @@ impl Facts {
         (!domain.is_empty() && !self.free_mail.contains(domain)).then(|| Name::domain(domain))
     }
 
-    /// Sees an event that is not void, if it is a sighting (when, and when it counts as received), and its traits. It names these accounts.
+    /// Adds the observation (event time and time of receipt) and the traits of an event that is not void. `accounts` are the accounts it
+    /// names.
     fn see(&mut self, event: &Event, accounts: &[Identifier], sighting: Option<(i64, i64)>) {
         let people: Vec<Name> = event.identifiers.iter().map(Name::of).collect();
         let named = accounts;
@@ -129,7 +130,7 @@ impl Facts {
         let about_accounts = statements::is_about_accounts(event);
         if let Some((seen_ms, received_ms)) = sighting {
             self.name_all(event, named);
-            // What is said not to be one was not seen; an account that is named beside people was.
+            // An unlink is no observation of its people, but of an account named beside them.
             let apart = statements::word(event) == Some(true);
             for (names, seen) in [(&people, !apart), (&accounts, !apart || !people.is_empty())] {
                 names.iter().filter(|_| seen).for_each(|name| self.sight(name, seen_ms, event.public));
@@ -153,7 +154,7 @@ impl Facts {
         }
     }
 
-    /// An identifier was seen; a corporate address shows its domain too.
+    /// Adds an observation of an identifier; for a corporate address, of its domain too.
     fn sight(&mut self, name: &Name, seen_ms: i64, public: bool) {
         let domain = self.corporate_domain(name);
         for name in domain.iter().chain([name]) {
@@ -169,7 +170,7 @@ impl Facts {
         }
     }
 
-    /// Heeds a word or a consent that counts.
+    /// Adds an explicit link or a consent that counts.
     fn heed(&mut self, event: &Event) {
         if let Some(forbids) = statements::word(event) {
             let of = if event.identifiers.is_empty() { &event.account_identifiers } else { &event.identifiers };
@@ -186,7 +187,7 @@ impl Facts {
     }
 }
 
-/// When an event was received, or happened where that is not known.
+/// When an event was received; if that is not known, when it happened.
 pub fn received_ms(event: &Event) -> i64 {
     if event.received_ms == 0 { event.time_ms } else { event.received_ms }
 }

@@ -9,13 +9,13 @@ use super::name::Name;
 use super::statements::{When, day, when};
 use super::void::Void;
 
-/// A way up ends after so many accounts, the first counted.
+/// Most levels of a hierarchy, the account itself included.
 pub const LEVELS: usize = 64;
 
-/// What an account's record says: when, the canonical bytes of the parent, and the parent; none where it says that there is none.
+/// A statement of a parent: when, the parent's canonical bytes, and the parent; `None` if it states that there is none.
 pub type Said = (When, Vec<u8>, Option<Name>);
 
-/// Of each account identifier the parents that its records name: of one parent and day the first and the last, less those taken back.
+/// By account identifier, the parents that its records state: of each parent and day the first and the last, without retracted ones.
 pub fn parents(events: &[&Event], void: &Void) -> BTreeMap<Name, BTreeSet<Said>> {
     let mut by_day: BTreeMap<(Name, Option<Name>, i64), Vec<&Event>> = BTreeMap::new();
     for event in events.iter().filter(|event| !event.public && event.identifiers.is_empty()) {
@@ -38,7 +38,7 @@ pub fn parents(events: &[&Event], void: &Void) -> BTreeMap<Name, BTreeSet<Said>>
     all
 }
 
-/// The root of what begins here, by what is right above each; of a circle nobody is above another, and the smallest is the root.
+/// The top of the hierarchy above `own`, where `above` gives the parent. If the parents form a circle, its smallest member is the top.
 pub fn root<T: Clone + Ord>(own: &T, above: impl Fn(&T) -> Option<T>) -> T {
     let mut way = vec![own.clone()];
     while let Some(next) = way.last().and_then(&above).filter(|_| way.len() < LEVELS) {

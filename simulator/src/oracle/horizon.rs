@@ -33,8 +33,8 @@ pub fn newest(events: &[Event]) -> Newest {
     newest
 }
 
-/// The newest touch, wherever it belongs, of anybody who has ever brought a touch to the unit: what it brought may have belonged elsewhere
-/// until somebody said when it moved.
+/// By unit, the newest touch of any identifier that ever brought one to it, wherever that touch is now: it may have belonged to the unit
+/// until an assertion arrived.
 pub fn newest_of_units(events: &[Event], newest: &Newest, people: &People<'_>) -> BTreeMap<String, i64> {
     let mut of_units: BTreeMap<String, i64> = BTreeMap::new();
     for event in events {
@@ -45,12 +45,12 @@ pub fn newest_of_units(events: &[Event], newest: &Newest, people: &People<'_>) -
     of_units
 }
 
-/// Whether a milestone lies further back than the horizon, seen from the newest touch of its unit: it may miss touches.
+/// Whether a milestone is older than the horizon, relative to the newest touch of its unit: then it may miss touches.
 pub fn is_beyond(of: &Reached, newest_of_unit_ms: Option<i64>, settings: &Settings) -> bool {
     newest_of_unit_ms.is_some_and(|newest_ms| of.milestone.time_ms < newest_ms - i64::from(settings.horizon_days) * DAY_MS)
 }
 
-/// How far back from a milestone touches may matter: the longest window, and a day and a session gap, for visits begin before it.
+/// How far before a milestone touches can matter: the longest window, a day and a session gap, because a visit may begin before the window.
 pub fn look_back_ms(settings: &Settings) -> i64 {
     let windows = settings.milestones.values().filter_map(|kind| kind.window).chain([settings.window]);
     let days = windows.map(|window| match window {

@@ -14,22 +14,22 @@ const MINUTE_MS: i64 = 60_000;
 /// A journey.
 #[derive(Clone)]
 pub struct Journey {
-    /// Its touches, in order: of a visit one.
+    /// Its touches, in order; a visit is one.
     pub touches: Vec<Brought>,
     /// When the milestone was reached.
     pub time_ms: i64,
-    /// The position of the touch that brought about each stage that some model looks at.
+    /// By stage that a model uses, the position of its anchor.
     stages: BTreeMap<String, Option<usize>>,
     /// When each of these stages was reached.
     pub moments: BTreeMap<String, Option<i64>>,
-    /// The position of the touch that brought about the close.
+    /// The position of the anchor of the close.
     pub close: Option<usize>,
-    /// The position of the first touch since the deal was won that an expansion follows; 0 where there is none.
+    /// The position of the first touch since the won deal that an expansion follows; 0 if there is none.
     pub begins: usize,
 }
 
 impl Journey {
-    /// The journey to `of`, given the consented touches of its unit and the unit's milestones that are not withdrawn.
+    /// The journey to `of`, from the consented touches of its unit and the unit's milestones that are not withdrawn.
     pub fn to(of: &Milestone, touches: &[&Brought], live: &[&Milestone], settings: &Settings) -> Self {
         let own = settings.milestones.get(&of.kind).and_then(|kind| kind.window);
         let from_ms = window_start(own.unwrap_or(settings.window), of, live, settings);
@@ -57,7 +57,7 @@ impl Journey {
         journey
     }
 
-    /// The journey of those touches alone that are so, and their positions in this one.
+    /// The journey of only the touches that `so` accepts, and their positions in this one.
     pub fn of_those(&self, so: impl Fn(&Brought) -> bool) -> (Self, Vec<usize>) {
         let mut part = self.clone();
         let kept: Vec<usize> = self.touches.iter().zip(0..).filter(|(touch, _)| so(touch)).map(|(_, at)| at).collect();
@@ -71,7 +71,7 @@ impl Journey {
         (part, kept)
     }
 
-    /// The touch that brought about a stage.
+    /// The anchor of a stage.
     pub fn stage(&self, kind: &str) -> Option<usize> {
         self.stages.get(kind).copied().flatten().filter(|at| *at >= self.begins)
     }
@@ -81,12 +81,12 @@ impl Journey {
         self.touches.iter().zip(0..).skip(self.begins).find(|(touch, _)| body(touch).identified).map(|(_, at)| at)
     }
 
-    /// The last touch that was not direct.
+    /// The last touch whose channel is not `direct`.
     pub fn last_non_direct(&self) -> Option<usize> {
         self.touches.iter().rposition(|touch| body(touch).channel != "direct")
     }
 
-    /// Keeps the first touch, those a model singles out, and the newest.
+    /// Keeps the first touch, those that a model singles out, and the newest.
     fn shorten(&mut self, max: usize) {
         let count = self.touches.len();
         let identified = self.touches.iter().position(|touch| body(touch).identified);
@@ -108,7 +108,7 @@ impl Journey {
     }
 }
 
-/// What a touch says of itself.
+/// The touch itself.
 pub fn body(touch: &Brought) -> &Touch {
     static NOTHING: Touch = Touch {
         channel: String::new(),
@@ -129,12 +129,12 @@ pub fn body(touch: &Brought) -> &Touch {
     touch.touch.touch.as_ref().unwrap_or(&NOTHING)
 }
 
-/// What a touch says of the operator's own dimensions.
+/// The own dimensions of a touch.
 pub fn own_dimensions(touch: &Touch) -> BTreeMap<String, String> {
     touch.dimensions.as_ref().map(|own| own.values.clone()).unwrap_or_default()
 }
 
-/// Of each dimension the first hit that gives it, trusted ones before public ones.
+/// For each dimension the value of the first hit that has it, trusted hits before public ones.
 fn dimensions_of(hits: &[&Brought]) -> Option<Dimensions> {
     let mut values = BTreeMap::new();
     for public in [true, false] {
@@ -145,10 +145,10 @@ fn dimensions_of(hits: &[&Brought]) -> Option<Dimensions> {
     (!values.is_empty()).then_some(Dimensions { values })
 }
 
-/// Time, event; then content, where one event came in two versions; then the person, where two brought the same; then the device.
+/// Time, event; then content, if one event came in two versions; then the person, if two brought the same event; then the device.
 fn order(touch: &Brought) -> (i64, u128, u128, String, String, u64) {
     let stored = &touch.touch;
-    // Whom the event named is no part of what it is.
+    // The identifier set is not part of the content.
     let unnamed = StoredTouch { identifier_set: 0, ..stored.clone() };
     let (event, content) = (xxh3_128(stored.event_id.as_bytes()), xxh3_128(&unnamed.encode_to_vec()));
     (stored.time_ms, event, content, touch.home.profile_id.clone(), touch.home.role.clone(), touch.device)
@@ -162,7 +162,7 @@ pub fn window_start(window: Window, of: &Milestone, live: &[&Milestone], setting
         Window::Lifecycle => {
             let won = |other: &&&Milestone| other.kind == "closed_won" && other.milestone_id != of.milestone_id;
             let before = live.iter().filter(won).filter(|other| other.time_ms < of.time_ms);
-            // What trusted events report comes before what only public ones do.
+            // Trusted milestones count before public-only ones.
             let last_ms = before.map(|other| (!other.public, other.time_ms)).max().map(|(_, time_ms)| time_ms);
             let limit_ms = of.time_ms.saturating_sub(i64::from(settings.horizon_days) * DAY_MS);
             last_ms.map_or(limit_ms, |last_ms| limit_ms.max(last_ms + 1))
@@ -170,7 +170,7 @@ pub fn window_start(window: Window, of: &Milestone, live: &[&Milestone], setting
     }
 }
 
-/// When the month, quarter or year (UTC) of a time began, day by day.
+/// The beginning of the month, quarter or year (UTC) of a time, found day by day.
 fn period_start(time_ms: i64, period: Period) -> i64 {
     let target = time_ms.div_euclid(DAY_MS);
     let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -200,8 +200,8 @@ fn period_start(time_ms: i64, period: Period) -> i64 {
     first * DAY_MS
 }
 
-/// Hits of one person on one device are one visit: each soon enough after the one before, and none naming another source than one before
-/// it in the visit has named. All else stands alone.
+/// Visits: hits of one person on one device, each within the session gap after the one before, and none naming another source than the
+/// visit has. Everything else is an entry of its own.
 fn visits(touches: &[&Brought], settings: &Settings) -> Vec<Brought> {
     let gap_ms = i64::from(settings.session_gap_minutes) * MINUTE_MS;
     let mut visits: Vec<Vec<&Brought>> = Vec::new();
@@ -227,8 +227,8 @@ fn goes_on(visit: &[&Brought], hit: &Brought, gap_ms: i64) -> bool {
     soon && (named.is_none() || source(hit).is_none() || source(hit) == named)
 }
 
-/// The visit: id and time of its first hit, source of the first that names one, type and content of the first of the most telling,
-/// dimensions of all.
+/// A visit as one touch: id and time of its first hit, source of the first hit that names one, type and content of the first hit of the
+/// highest rank, dimensions of all.
 fn as_one(hits: &[&Brought], settings: &Settings) -> Option<Brought> {
     let rank = |hit: &Brought| {
         let said = body(hit).touch_type.to_lowercase();
@@ -249,7 +249,7 @@ fn as_one(hits: &[&Brought], settings: &Settings) -> Option<Brought> {
     Some(Brought { touch: StoredTouch { touch: Some(touch), ..first.touch.clone() }, ..first.clone() })
 }
 
-/// The kinds that some model has an anchor for; `lead` is always looked at.
+/// The kinds that a model uses as anchors; `lead` always is.
 pub fn stages_looked_at(settings: &Settings) -> BTreeSet<String> {
     let anchors = settings.models.iter().flat_map(|model| &model.anchors).map(|anchor| anchor.at.clone());
     let of_factors = |factors: &MultiplierSettings| factors.stage.keys().cloned().collect::<Vec<_>>();
@@ -263,12 +263,12 @@ pub fn stages_looked_at(settings: &Settings) -> BTreeSet<String> {
     kinds
 }
 
-/// When a stage was reached, as seen from a milestone.
+/// When a stage was reached, seen from a milestone.
 pub fn moment_of_stage(kind: &str, of: &Milestone, live: &[&Milestone]) -> Option<i64> {
     let same = |public| times(live, |other| other.kind == kind && other.object_id == of.object_id && other.public == public);
     let all = |kind: &str, public| times(live, |other| other.kind == kind && other.public == public);
     let own = [false, true].map(same).into_iter().find(|times| !times.is_empty());
-    // What trusted events report comes before what only public ones do.
+    // Trusted milestones count before public-only ones.
     let moment = match (own, kind) {
         (Some(own), _) => own.into_iter().filter(|time_ms| *time_ms <= of.time_ms).max(),
         (None, "lead") => [(false, "lead"), (false, "mql"), (true, "lead"), (true, "mql")]

@@ -16,9 +16,9 @@ struct Version<'a> {
     said: &'a MilestoneVersion,
     account: Option<Name>,
     person: Option<Name>,
-    /// What comes later of two versions under one event id and time.
+    /// The order of two versions with the same event id and time.
     bytes: Vec<u8>,
-    /// What is the same in a version that was sent twice.
+    /// Equal for copies of one version.
     sent: Vec<u8>,
 }
 
@@ -41,7 +41,7 @@ pub fn of(events: &[Event], void: &Void, rules: &Settings) -> Vec<(Option<Name>,
     let mut milestones = Vec::new();
     for (id, mut versions) in versions {
         versions.sort_by_key(|version| (version.at, version.bytes.clone()));
-        // Where trusted events report that it was reached, public ones count for nothing.
+        // If trusted events report that it was reached, public ones do not count.
         if versions.iter().any(|version| reaches(version) && !version.public) {
             versions.retain(|version| !version.public);
         }
@@ -51,7 +51,7 @@ pub fn of(events: &[Event], void: &Void, rules: &Settings) -> Vec<(Option<Name>,
         for number in different {
             let mut own: Vec<&Version<'_>> =
                 versions.iter().zip(&numbers).filter(|(_, of)| **of == number).map(|(own, _)| own).collect();
-            // What trusted events say of it is the last word.
+            // Trusted versions come last, so they decide.
             own.sort_by_key(|version| !version.public);
             let id = if number == 1 { id.to_owned() } else { format!("{id}#{number}") };
             milestones.extend(decide(&id, &rules.currency, &own));
@@ -64,10 +64,10 @@ fn reaches(version: &Version<'_>) -> bool {
     !version.said.amends && !version.said.withdrawn
 }
 
-/// Which time it is that each version speaks of.
+/// The number of the occurrence that each version belongs to.
 fn numbers(versions: &[Version<'_>], again_ms: Option<i64>) -> Vec<u32> {
     let taken: BTreeSet<u32> = versions.iter().map(|version| version.said.occurrence).collect();
-    // Position and number of each beginning.
+    // Position and number of each occurrence's beginning.
     let mut begins: BTreeMap<usize, u32> = BTreeMap::new();
     for number in taken.iter().filter(|number| **number > 0) {
         let first = versions.iter().position(|version| version.said.occurrence == *number && reaches(version));
@@ -97,7 +97,7 @@ fn numbers(versions: &[Version<'_>], again_ms: Option<i64>) -> Vec<u32> {
     versions.iter().enumerate().map(belongs).collect()
 }
 
-/// By the rules, one after the other, over the versions in their order.
+/// Applies the rules one after the other to the versions in their order.
 fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Option<(Option<Name>, Milestone)> {
     let first = versions.first()?;
     let mut words: Vec<&Version<'_>> = Vec::new();
@@ -105,11 +105,11 @@ fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Optio
         if version.said.withdrawn || !version.said.amends {
             words.push(version);
         } else if version.said.restored {
-            // What was withdrawn since it was reached last was not.
+            // A version that cancels withdrawals removes those since it was last reached.
             while words.pop_if(|before| before.said.withdrawn).is_some() {}
         }
     }
-    // Amendments and withdrawals alone make no milestone.
+    // Amendments and withdrawals alone do not make a milestone.
     let reached_ms = words.iter().find(|version| reaches(version))?.at.0;
     let withdrawn = words.last().is_some_and(|version| version.said.withdrawn);
     let last_withdrawal = words.iter().rposition(|version| version.said.withdrawn).filter(|_| !withdrawn);
@@ -142,7 +142,7 @@ fn decide(milestone_id: &str, default: &str, versions: &[&Version<'_>]) -> Optio
     let different: BTreeSet<&[u8]> = versions.iter().map(|version| version.sent.as_slice()).collect();
     let latest = |of: fn(&Version<'_>) -> Option<Name>| versions.iter().rev().find_map(|version| of(version));
     let account = versions.iter().enumerate().rev().find_map(|(at, version)| {
-        // A version that names an account counts until one says that it is about it no more.
+        // An account counts from the version that names it until a version takes the milestone off it.
         let left = |later: &&Version<'_>| later.said.former_account.as_ref().map(Name::of) == version.account;
         let rest = versions.get(at..).unwrap_or_default();
         version.account.clone().filter(|_| !rest.iter().any(left))
@@ -177,7 +177,7 @@ fn exact(amount: &Decimal) -> i128 {
     (amount.scale..18).fold(i128::from(amount.digits), |amount, _| amount * 10)
 }
 
-/// By ISO 4217: yen have no parts, all other currencies of the histories a hundred.
+/// Decimal places by ISO 4217: yen have none, all other currencies of the histories two.
 fn in_minor_units(amount: i128, currency: &str) -> i64 {
     let unit = if currency == "JPY" { 1_000_000_000_000_000_000 } else { 10_000_000_000_000_000 };
     let (whole, rest) = (amount / unit, amount % unit);

@@ -49,7 +49,7 @@ use people::People;
 use placed::{Brought, Reached};
 use void::Void;
 
-/// What the settings of the two stages say.
+/// The settings of identity and attribution.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     /// The kinds in force.
@@ -60,30 +60,30 @@ pub struct Rules {
     pub attribution: tributary_attributor::settings::Settings,
 }
 
-/// What must be there once everything has been processed.
+/// The expected result once everything has been processed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Verdict {
-    /// The profiles that live, by id.
+    /// The live profiles, by id.
     pub profiles: BTreeMap<String, Profile>,
-    /// The accounts that live, by id.
+    /// The live accounts, by id.
     pub accounts: BTreeMap<String, Account>,
     /// The credit table.
     pub credits: CreditTable,
-    /// The rows of touches that must be there, by what they show.
+    /// The rows of touches that must exist, by their content.
     pub touchpoints: BTreeMap<String, TouchpointRow>,
-    /// What rows of touches show that may be forgotten.
+    /// Content of rows of touches that may exist or not.
     pub forgettable: BTreeSet<String>,
     /// The rows of milestones, by id.
     pub milestones: BTreeMap<String, MilestoneRow>,
-    /// Milestones beyond the horizon: their rows may miss touches.
+    /// Milestones beyond the horizon: they may miss touches.
     pub beyond: BTreeSet<String>,
-    /// The ids of touches that must be kept, because a milestone within the horizon may be reached that sees them.
+    /// The ids of touches that must be stored, because a milestone within the horizon can see them.
     pub kept: BTreeSet<String>,
     /// The ids of touches that may be dropped.
     pub droppable: BTreeSet<String>,
 }
 
-/// Judges a set of events. Their order and their repetitions do not matter.
+/// The verdict on a set of events. Their order and duplicates do not matter.
 pub fn judge(events: &[Event], rules: &Rules) -> Verdict {
     let void = Void::of(events);
     let facts = Facts::of(events, &void, &rules.identity);
@@ -126,7 +126,7 @@ pub fn judge(events: &[Event], rules: &Rules) -> Verdict {
     verdict
 }
 
-/// A touch as its unit has it.
+/// A touch with the unit it belongs to.
 fn brought(event: &Event, touch: &Touch, primary: &Name, people: &People<'_>) -> Brought {
     let named = |kind: &str| event.identifiers.iter().find(|identifier| identifier.kind == kind).map(Name::of);
     let device = named("anonymous_id").or(named("device_id"));

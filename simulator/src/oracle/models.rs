@@ -12,12 +12,12 @@ use super::journey::{Journey, body, window_start};
 use super::placed::Brought;
 
 const DAY_MS: f64 = 86_400_000.0;
-/// Weights that are computed as floats become whole numbers: the largest becomes this.
+/// Floating-point weights become integers: the largest becomes this.
 const LARGEST: f64 = 4_503_599_627_370_496.0;
 const MICRO: u128 = 1_000_000;
 const WHOLE: u128 = 1_000_000_000;
 
-/// What each touch of the journey to `of` gets under a model, in billionths; `None` where no touch is in its window.
+/// The share of each touch of the journey to `of` under a model, in billionths; `None` if no touch is in its window.
 pub fn nanos(
     model: &ModelSettings,
     (of, live): (&Milestone, &[&Milestone]),
@@ -30,7 +30,7 @@ pub fn nanos(
         return None;
     }
     let mut nanos = vec![0; journey.touches.len()];
-    // Each channel is on the side of the most telling name: in full, else the longest pattern. The last side is that of all others.
+    // A channel is on the side of its name; else of the longest pattern that matches; else on the last side, that of all others.
     let side = |touch: &Brought| telling(&model.split, &body(touch).channel).map(|(name, _)| name.clone());
     let mut sides: Vec<(Option<String>, u128)> =
         model.split.iter().map(|(name, part)| (Some(name.clone()), share(*part))).collect();
@@ -110,7 +110,7 @@ fn staged(model: &ModelSettings, journey: &Journey) -> Vec<u128> {
         "close" => journey.close,
         kind => journey.stage(kind),
     };
-    // A missing stage's share goes to the next one that is there, else to the last one that is.
+    // The share of a missing stage goes to the next one present, else to the last one present.
     let mut held: BTreeMap<usize, u128> = BTreeMap::new();
     let (mut folded, mut last_present) = (0, None);
     for anchor in &model.anchors {
@@ -134,7 +134,7 @@ fn staged(model: &ModelSettings, journey: &Journey) -> Vec<u128> {
     (0..count).map(weight).collect()
 }
 
-/// What touches are called by a model that learns.
+/// The labels of touches under a model that learns.
 fn labels(label: Label, journey: &Journey) -> Vec<String> {
     let name = |touch: &Brought| {
         let body = body(touch);
@@ -148,7 +148,7 @@ fn labels(label: Label, journey: &Journey) -> Vec<String> {
     journey.touches.iter().map(name).collect()
 }
 
-/// The removal effect of a channel in the fixed set, billionths; none of one that it does not know.
+/// The removal effect of a channel in the fixed set, billionths; `None` if the set does not have it.
 fn removal_effect(channel: &str) -> Option<u128> {
     static SET: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(include_str!("fixed_set.json")).unwrap_or_default());
     let channels = SET.get("channels")?.as_array()?;
@@ -156,12 +156,12 @@ fn removal_effect(channel: &str) -> Option<u128> {
     SET.get("parameters")?.get("removal_nano")?.get(at)?.as_u64().map(u128::from)
 }
 
-/// Every distinct channel has its weight, divided by its touches; where all that are known have none, one each.
+/// Every distinct channel has its weight, divided by its number of touches. If all known channels have weight 0, each has 1.
 fn by_channel(labels: &[String], weight: impl Fn(&str) -> Option<u128>) -> Vec<u128> {
     let touches = |label: &String| labels.iter().filter(|other| *other == label).count() as u128;
     let all_zero = labels.iter().all(|label| weight(label).unwrap_or(0) == 0);
     let own = |label: &String| weight(label).map_or(0, |weight| if all_zero { 1 } else { weight });
-    // Any common multiple makes the parts whole.
+    // A common multiple keeps the parts whole.
     let distinct: BTreeSet<u128> = labels.iter().map(touches).collect();
     let multiple: u128 = distinct.into_iter().product();
     labels.iter().map(|label| own(label) * multiple / touches(label)).collect()
@@ -200,7 +200,7 @@ fn whole(weights: &[f64]) -> Vec<u128> {
 /// The product of a touch's multipliers, in millionths.
 fn factor(model: &ModelSettings, of: &Milestone, journey: &Journey, touch: &Brought) -> u128 {
     let all = &model.multipliers;
-    // In major units; the histories have currencies of two places and of none.
+    // In major units; the histories' currencies have two decimal places or none.
     let value = of.value_minor as f64 / if of.currency == "JPY" { 1.0 } else { 100.0 };
     let reached =
         all.deal_size.iter().filter(|size| (size.currency.is_empty() || size.currency == of.currency) && size.from <= value);
@@ -228,14 +228,14 @@ fn factors_of(factors: &MultiplierSettings, journey: &Journey, touch: &Brought) 
     all.map(|factor| libm::round(factor * 1e6) as u128).collect()
 }
 
-/// What is said of a name: under it, else under the longest pattern that matches, else under the first of these.
+/// The value for a name: its own; else that of the longest pattern that matches; else of the first of these.
 fn telling<'t>(table: &'t BTreeMap<String, f64>, name: &str) -> Option<(&'t String, &'t f64)> {
     let patterns = table.iter().filter(|(pattern, _)| pattern.contains('*') && matches(pattern, name));
     let longest = patterns.max_by(|(a, _), (b, _)| a.len().cmp(&b.len()).then(b.cmp(a)));
     table.get_key_value(name).or(longest)
 }
 
-/// Whether a pattern with stars for anything matches.
+/// Whether a pattern with `*` matches.
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
@@ -246,7 +246,7 @@ fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Whole shares of `whole` in proportion to the weights: rounded down, then one more for the largest remainders, ties to the earlier.
+/// `whole` divided in proportion to the weights: rounded down, then one more for the largest remainders, ties to the earlier.
 pub fn shares(weights: &[u128], whole: u128) -> Vec<u128> {
     let total: u128 = weights.iter().sum();
     if total == 0 {

@@ -3,21 +3,21 @@
 use tributary_proto::Identifier;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// An identifier. Sorted by its hash.
+/// An identifier, sorted by its hash.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name {
     /// xxh3-128 of kind, scope and value.
     pub hash: u128,
     /// The kind.
     pub kind: String,
-    /// What the value is unique in.
+    /// The scope in which the value is unique.
     pub scope: String,
     /// The value.
     pub value: String,
 }
 
 impl Name {
-    /// The name of an identifier.
+    /// From an identifier.
     pub fn of(identifier: &Identifier) -> Self {
         let Identifier { kind, scope, value } = identifier;
         Self {
@@ -38,7 +38,7 @@ impl Name {
         Self::of(&Identifier::new("domain", "", value))
     }
 
-    /// The identifier it is the name of.
+    /// As an identifier.
     pub fn identifier(&self) -> Identifier {
         Identifier::new(&self.kind, &self.scope, &self.value)
     }
@@ -48,12 +48,12 @@ impl Name {
         ["crm_account", "domain", "company_name"].contains(&self.kind.as_str())
     }
 
-    /// Whether it is a browser or a device that has not said whose it is.
+    /// Whether it is a browser or a device.
     pub fn is_anonymous(&self) -> bool {
         self.kind == "anonymous_id" || self.kind == "device_id"
     }
 
-    /// What it is sorted by where published lists are.
+    /// The order of published lists.
     pub fn text(&self) -> (&str, &str, &str) {
         (&self.kind, &self.scope, &self.value)
     }

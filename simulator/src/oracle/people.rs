@@ -12,7 +12,7 @@ use super::facts::{Consents, Facts, Name};
 use super::hierarchy;
 use super::timeline::{self, Company, Span};
 
-/// Where an identifier belongs at some time.
+/// The unit of an identifier at some time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Home {
     /// The unit of attribution: the account, or the profile while it has none.
@@ -23,7 +23,7 @@ pub struct Home {
     pub profile_id: String,
     /// The person's role.
     pub role: String,
-    /// Whether consent to what the identifier brings is revoked.
+    /// Whether consent is revoked for what the identifier brings.
     pub revoked: bool,
 }
 
@@ -34,14 +34,14 @@ pub struct People<'a> {
     settings: &'a Settings,
     groups: Vec<(Group, Profile)>,
     companies: Vec<(Group, Account)>,
-    /// Of account identifiers.
+    /// By account identifier, its account.
     accounts: BTreeMap<Name, Company>,
-    /// Of people's identifiers: with the home that has no account yet, the accounts.
+    /// By person identifier: its profile without an account, and the spans of its accounts.
     persons: BTreeMap<Name, (Home, Vec<Span>)>,
 }
 
 impl<'a> People<'a> {
-    /// The people and accounts that the facts make.
+    /// The people and accounts that follow from the facts.
     pub fn of(facts: &'a Facts, settings: &'a Settings, custom: &[String]) -> Self {
         let (groups, companies) = (Vec::new(), Vec::new());
         let (accounts, persons) = (BTreeMap::new(), BTreeMap::new());
@@ -59,7 +59,7 @@ impl<'a> People<'a> {
         people
     }
 
-    /// Where an identifier belongs at a time.
+    /// The unit of an identifier at a time.
     pub fn home(&self, name: &Name, time_ms: i64) -> Home {
         if name.is_account() {
             let company = self.company(name);
@@ -72,7 +72,7 @@ impl<'a> People<'a> {
         }
     }
 
-    /// The unit whose journey an account's touches and milestones are of.
+    /// The unit that gets an account's touches and milestones.
     fn journey_of(&self, company: &Company) -> String {
         match self.settings.account_level {
             AccountLevel::Account => company.unit.clone(),
@@ -89,7 +89,7 @@ impl<'a> People<'a> {
         Company { unit, account_id }
     }
 
-    /// The account that the latest record of an account names as the one above it.
+    /// The parent that the latest record of an account states.
     fn parent(&self, of: &Company) -> Option<Company> {
         let group = self.accounts.iter().filter(|(_, company)| *company == of).map(|(name, _)| name);
         let said = group.filter_map(|name| self.facts.parents.get(name)).flatten();
@@ -97,14 +97,14 @@ impl<'a> People<'a> {
         parent.as_ref().map(|parent| self.company(parent))
     }
 
-    /// The profile of somebody's identifier, and all units it belongs to at any time.
+    /// The profile of a person's identifier, and all units it belongs to at any time.
     pub fn units(&self, name: &Name) -> Option<(String, Vec<String>)> {
         let (home, spans) = self.persons.get(name)?;
         let units: Vec<String> = spans.iter().map(|(_, company)| self.journey_of(company)).collect();
         Some((home.profile_id.clone(), if units.is_empty() { vec![home.unit.clone()] } else { units }))
     }
 
-    /// Who was erased, and has only done something in the same hour, is alone; an address still speaks for its domain.
+    /// An erased identifier whose only events since are in the hour of the erasure is alone; its address still implies its domain.
     fn alone(&self, name: &Name) -> (Home, Vec<Span>) {
         let profile_id = format!("p_{:032x}", name.hash);
         let spans = timeline::of(self.facts, self.settings, &[name.clone()].into(), |account| self.company(account));
@@ -116,7 +116,7 @@ impl<'a> People<'a> {
         self.accounts.get(account).cloned().unwrap_or_else(alone)
     }
 
-    /// People's identifiers that join nobody, because too many are linked to them or hang together with them.
+    /// Person identifiers that join nobody: shared ones, and those in too large a group.
     pub fn apart(&self) -> Group {
         let shared = self.facts.mentioned.iter().filter(|name| cluster::is_shared(self.facts, self.settings, name));
         let large = self.groups.iter().filter(|(_, profile)| profile.quarantined).flat_map(|(group, _)| group);
@@ -134,7 +134,7 @@ impl<'a> People<'a> {
         let with_people = |account: &Account| {
             let mut people = people.remove(&account.account_id).unwrap_or_default();
             let ids: BTreeSet<String> = people.iter().map(|person| person.profile_id.clone()).collect();
-            // Trusted ones first, then those who are still there, then the latest.
+            // Trusted people first, then current ones, then the latest.
             people.sort_by_key(|of| (of.public, of.to_ms != 0, Reverse(of.from_ms), of.profile_id.clone()));
             people.truncate(self.settings.account_people as usize);
             people.sort_by_key(|of| (of.from_ms, of.profile_id.clone()));
@@ -154,7 +154,7 @@ impl<'a> People<'a> {
             .collect()
     }
 
-    /// The spans of all people, by account.
+    /// By account, the spans of all its people.
     fn people_of_accounts(&self) -> BTreeMap<String, Vec<AccountPerson>> {
         let mut all: BTreeMap<String, Vec<AccountPerson>> = BTreeMap::new();
         for (group, profile) in &self.groups {
@@ -222,7 +222,8 @@ impl<'a> People<'a> {
     }
 }
 
-/// Who revokes consent to what it brings. A trusted consent holds for all of the profile, a public one for whoever states it.
+/// The identifiers of a profile whose consent is revoked. A trusted consent applies to the whole profile, a public one to the identifier
+/// that states it.
 fn revoked(facts: &Facts, group: &Group) -> BTreeSet<Name> {
     let of = |name: &Name| facts.consents.get(name).copied().unwrap_or_default();
     let all = group.iter().filter_map(|name| of(name).trusted).max();
@@ -233,7 +234,7 @@ fn revoked(facts: &Facts, group: &Group) -> BTreeSet<Name> {
     group.iter().filter(|name| revokes(name)).cloned().collect()
 }
 
-/// Trusted ones first, by when they were first seen, then by hash; what was never seen is the youngest.
+/// Trusted identifiers first, by when they were first seen, then by hash; those never seen come last.
 fn age(facts: &Facts, name: &Name) -> (bool, i64, u128) {
     (!facts.is_trusted(name), facts.time_ms(name).unwrap_or(i64::MAX), name.hash)
 }

@@ -4,22 +4,22 @@ use tributary_proto::{Milestone, StoredTouch};
 
 use super::people::Home;
 
-/// A touch and where its identifier belongs.
+/// A touch and the unit of its identifier.
 #[derive(Debug, Clone)]
 pub struct Brought {
     /// The touch.
     pub touch: StoredTouch,
-    /// Where it belongs.
+    /// Its unit.
     pub home: Home,
-    /// The browser or device it came from, else the identifier that brought it.
+    /// The browser or device; if unknown, the identifier that brought it.
     pub device: u64,
 }
 
-/// A milestone and where its anchor belongs.
+/// A milestone and the unit of its anchor.
 #[derive(Debug, Clone)]
 pub struct Reached {
     /// The milestone.
     pub milestone: Milestone,
-    /// Where it belongs.
+    /// Its unit.
     pub home: Home,
 }

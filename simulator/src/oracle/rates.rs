@@ -2,11 +2,11 @@
 
 use tributary_proto::Milestone;
 
-/// The file that settings of histories name.
+/// The file of rates in the settings of histories.
 pub const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/oracle/rates.csv");
 const TEXT: &str = include_str!("rates.csv");
 
-/// Days since 1970-01-01 of a date as the file writes it.
+/// Days since 1970-01-01 of a date in the file.
 fn day_of(date: &str) -> Option<i64> {
     let mut parts = date.split('-').map(|part| part.parse::<i64>().ok());
     let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
@@ -20,7 +20,7 @@ fn day_of(date: &str) -> Option<i64> {
     Some(years + (1..month).map(length).sum::<i64>() + day - 1)
 }
 
-/// Minor units of `reporting`; `None` where there is no such currency, or no rate. Days of histories are days in UTC.
+/// Minor units of `reporting`; `None` without a reporting currency or a rate. Days are days in UTC.
 pub fn worth(of: &Milestone, reporting: &str) -> Option<i64> {
     if reporting.is_empty() {
         return None;

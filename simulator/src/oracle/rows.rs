@@ -10,7 +10,7 @@ use super::journey::{body, moment_of_stage, own_dimensions, stages_looked_at};
 use super::placed::{Brought, Reached};
 use super::rates;
 
-/// What a row of a touch shows: all but its key and its revision. Rows that show the same are one here.
+/// The content of a touch's row: all but its key and its revision. Here, rows with the same content are one.
 pub fn face(row: &TouchpointRow) -> TouchpointRow {
     TouchpointRow { touchpoint_id: String::new(), revision: 0, ..row.clone() }
 }
@@ -85,7 +85,7 @@ fn of_milestone(reached: &Reached, live: &[&Milestone], contacts: &Contacts, set
     if of.withdrawn {
         return row;
     }
-    // By time, of its own deal or lead; what only public events report is nothing to what trusted ones do.
+    // By time, the milestones of its own deal or lead; for a trusted one, public-only ones do not count.
     let mut course: Vec<(i64, &str, &str)> = live
         .iter()
         .filter(|other| other.object_id == of.object_id && (of.public || !other.public))

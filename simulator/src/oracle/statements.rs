@@ -11,10 +11,10 @@ use super::void::Void;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// When something was said, and by which event: the later of two statements is the greater.
+/// The order of statements: time, then event hash; the later one is greater.
 pub type When = (i64, u128);
 
-/// When an event says what it says.
+/// The position of an event in that order.
 pub fn when(event: &Event) -> When {
     (event.time_ms, xxh3_128(event.event_id.as_bytes()))
 }
@@ -24,7 +24,7 @@ pub fn day(event: &Event) -> i64 {
     event.time_ms.div_euclid(DAY_MS)
 }
 
-/// What an event says of a pair: that they are one (false), or not (true).
+/// What an event states about each pair: an explicit link (false) or an unlink (true).
 pub fn word(event: &Event) -> Option<bool> {
     match &event.body {
         Some(Body::Link(_)) => Some(false),
@@ -33,12 +33,12 @@ pub fn word(event: &Event) -> Option<bool> {
     }
 }
 
-/// Whether an event is about accounts, and no people.
+/// Whether an event is about accounts only.
 pub fn is_about_accounts(event: &Event) -> bool {
     matches!(event.body, Some(Body::Account(_))) || (word(event).is_some() && event.identifiers.is_empty())
 }
 
-/// Whom an event names, and how: events of one mention are told apart by little.
+/// The identifiers that an event names, and what else separates identifier sets.
 type Mention = (BTreeSet<Name>, BTreeSet<Name>, bool, bool, bool);
 
 fn mention(event: &Event) -> Mention {
@@ -47,10 +47,10 @@ fn mention(event: &Event) -> Mention {
     (names(&event.identifiers), names(&event.account_identifiers), is_about_accounts(event), apart, event.public)
 }
 
-/// An account asserted for somebody: when, its canonical bytes, and the account's identifier.
+/// An asserted account: when, its canonical bytes, and its identifier.
 pub type Asserted = (When, Vec<u8>, Name);
 
-/// The explicit assertions of each identifier: of one account and day the first and the last, less those taken back.
+/// The explicit assertions of each identifier: of one account and day the first and the last, without retracted ones.
 ///
 /// `asserting`: the events of [`asserting`].
 pub fn assertions(asserting: &[&Event], void: &Void) -> BTreeMap<Name, BTreeSet<Asserted>> {
@@ -71,8 +71,8 @@ pub fn assertions(asserting: &[&Event], void: &Void) -> BTreeMap<Name, BTreeSet<
     asserted
 }
 
-/// The events that assert something and have not been erased, taken back or not. Of the day in which somebody they name was erased only
-/// the last of a mention is known; versions of milestones are all known.
+/// The events with assertions that are not void, even if retracted. On the day of an erasure of an identifier, only the last one of an
+/// identifier set counts; of milestones, all versions do.
 pub fn asserting<'a>(events: &[&'a Event], void: &Void) -> Vec<&'a Event> {
     let mut last: BTreeMap<(Mention, i64), When> = BTreeMap::new();
     let asserts = |event: &&&Event| !event.public && !event.identifiers.is_empty() && !event.account_identifiers.is_empty();
@@ -88,7 +88,7 @@ pub fn asserting<'a>(events: &[&'a Event], void: &Void) -> Vec<&'a Event> {
     events.iter().filter(asserts).filter(is_known).copied().collect()
 }
 
-/// The events whose explicit links and consents count: of one mention, explicit link and day the last; none where that was taken back.
+/// The events whose explicit links and consents count: of one identifier set, statement and day the last; none if that was retracted.
 pub fn words_and_consents<'a>(events: &[&'a Event], void: &Void) -> Vec<&'a Event> {
     let says = |event: &Event| match &event.body {
         Some(Body::Consent(consent)) => Some(consent.granted),

@@ -6,7 +6,7 @@ use tributary_identity::settings::Membership;
 use super::cluster::Group;
 use super::facts::{Facts, Name};
 
-/// An account: its unit of attribution, and its id.
+/// An account: its unit, and its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Company {
     /// The unit.
@@ -15,16 +15,16 @@ pub struct Company {
     pub account_id: String,
 }
 
-/// From a time on.
+/// An account from a time on.
 pub type Span = (i64, Company);
 
-/// The accounts of the people who have these identifiers, in order: the first from the beginning on; none where nobody names one.
-/// `company` knows the account of an account's identifier.
+/// The accounts of a person with these identifiers, in order, the first from the beginning on; empty if no account is named. `company`
+/// gives the account of an account identifier.
 pub fn of(facts: &Facts, settings: &Settings, group: &Group, company: impl Fn(&Name) -> Company) -> Vec<Span> {
     let mut asserted: Vec<_> = group.iter().filter_map(|name| facts.asserted.get(name)).flatten().collect();
     asserted.sort();
     let by_name = asserted.extract_if(.., |(_, _, account)| account.kind == "company_name").collect::<Vec<_>>();
-    // In a profile that trusted events know, an address that only public ones know speaks for nothing.
+    // In a profile with trusted identifiers, a public-only address implies no account.
     let is_known = group.iter().any(|name| facts.is_trusted(name));
     let counts = |name: &&Name| facts.is_trusted(name) || !is_known;
     let mut addresses: Vec<(i64, u128, Name)> = group
@@ -33,7 +33,7 @@ pub fn of(facts: &Facts, settings: &Settings, group: &Group, company: impl Fn(&N
         .filter_map(|name| Some((facts.time_ms(name).unwrap_or(i64::MIN), name.hash, facts.corporate_domain(name)?)))
         .collect();
     addresses.sort();
-    // What companies are called is the last resort.
+    // Company names are the last resort.
     if asserted.is_empty() && addresses.is_empty() {
         asserted = by_name;
     }
@@ -62,7 +62,7 @@ pub fn of(facts: &Facts, settings: &Settings, group: &Group, company: impl Fn(&N
     spans
 }
 
-/// Of several at the same time the last.
+/// Of several at the same time, keeps the last.
 fn without_empty(spans: Vec<Span>) -> Vec<Span> {
     let times: Vec<i64> = spans.iter().map(|(from_ms, _)| *from_ms).collect();
     let next = times.into_iter().skip(1).map(Some).chain([None]);

@@ -7,22 +7,22 @@ use tributary_proto::event::Body;
 
 use super::name::Name;
 
-/// Sightings are told apart by the hour where somebody was erased.
+/// After an erasure, observations are distinguished by the hour.
 const HOUR_MS: i64 = 3_600_000;
 
-/// Who says what an event says: whoever takes something back must say it in the same place.
+/// The actor that stores an event. A retraction must reach the same one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Speaker {
-    /// The primary identifier, or the first one of an account.
+    /// The primary identifier, or the first account identifier.
     Identifier(Name),
-    /// The milestone, without its number.
+    /// The milestone, without the number of its occurrence.
     Milestone(String),
-    /// The object whose contacts are told.
+    /// The object whose contacts are stated.
     Object(String),
 }
 
 impl Speaker {
-    /// Who says an event.
+    /// The actor of an event.
     pub fn of(event: &Event) -> Option<Self> {
         match &event.body {
             Some(Body::Milestone(version)) => return Some(Self::Milestone(version.milestone_id.clone())),
@@ -37,20 +37,20 @@ impl Speaker {
     }
 }
 
-/// What was erased, and what was taken back.
+/// Erasures and retractions.
 #[derive(Debug, Default)]
 pub struct Void {
-    /// Until when each identifier was erased.
+    /// The time up to which each identifier is erased.
     erased: BTreeMap<Name, i64>,
-    /// The events taken back: by whom, and their ids.
+    /// Retracted events: their actors and ids.
     retracted: BTreeSet<(Speaker, String)>,
 }
 
 impl Void {
-    /// What the events make void among them.
+    /// From all events.
     pub fn of(events: &[Event]) -> Self {
         let mut void = Self::default();
-        // Until when what each record of a CRM has said is taken back.
+        // The time up to which the statements of each CRM record are retracted.
         let mut deleted: BTreeMap<&str, i64> = BTreeMap::new();
         for event in events {
             match &event.body {
@@ -78,37 +78,37 @@ impl Void {
         void
     }
 
-    /// Up to when events that name this identifier are void.
+    /// The time up to which events that name this identifier are void.
     pub fn until(&self, name: &Name) -> Option<i64> {
         self.erased.get(name).copied()
     }
 
-    /// The latest erasure of anybody the event names.
+    /// The latest erasure of any identifier that the event names.
     pub fn erased_until(&self, event: &Event) -> Option<i64> {
         event.identifiers.iter().filter_map(|identifier| self.until(&Name::of(identifier))).max()
     }
 
-    /// Whether the event was taken back: it was seen, and its traits were stated, but all else that it says is void.
+    /// Whether the event was retracted. Its observation and traits still count, everything else is void.
     pub fn is_retracted(&self, event: &Event) -> bool {
         Speaker::of(event).is_some_and(|speaker| self.retracted.contains(&(speaker, event.event_id.clone())))
     }
 
-    /// Whether an event counts for nothing: it asks for an erasure or takes something back, or somebody it names was erased since. A
-    /// milestone's version counts for nothing in the hour of the erasure either.
+    /// Whether an event is void: erasures and retractions themselves, and events that name an identifier erased later. Versions of
+    /// milestones are void up to the end of the erasure's hour.
     pub fn is_void(&self, event: &Event) -> bool {
         let version = matches!(event.body, Some(Body::Milestone(_)));
         let voids = |until| event.time_ms <= until || (version && !is_of_a_later_hour(event, until));
         matches!(event.body, Some(Body::Erase(_) | Body::Retract(_))) || self.erased_until(event).is_some_and(voids)
     }
 
-    /// Whether the event's touch counts for nothing: of somebody who was erased, those of the same hour do not count either.
+    /// Whether the event's touch is void: touches are void up to the end of the erasure's hour.
     pub fn is_void_touch(&self, event: &Event) -> bool {
         let voids = |until| !is_of_a_later_hour(event, until);
         self.is_void(event) || self.is_retracted(event) || self.erased_until(event).is_some_and(voids)
     }
 
-    /// When an event that is not void was seen. Where somebody it names was erased, it is a sighting only if its whole hour is later, and
-    /// counts as seen right after the erasure.
+    /// The time of an event's observation, if it counts as one. After an erasure, only events of a later hour do, and they count as seen
+    /// right after the erasure.
     pub fn sighting_ms(&self, event: &Event) -> Option<i64> {
         match self.erased_until(event) {
             None => Some(event.time_ms),

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use diffy::Line;
 use diffy::patch_set::{FilePatch, ParseOptions, PatchSet, PatchSetParseError};
 
-/// Where the patches are, beneath the root of the sources.
+/// The folder of the patches, relative to the root of the sources.
 pub const FOLDER: &str = "simulator/planted";
 
-/// A mistake that can be planted.
+/// A bug that can be planted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bug {
     /// The name of its patch, without `.patch`.
@@ -25,10 +25,10 @@ pub struct Bug {
     changes: Vec<Change>,
 }
 
-/// Lines of a file, right and wrong.
+/// The lines of a file without and with the bug.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Change {
-    /// Beneath the root of the sources.
+    /// Relative to the root of the sources.
     file: PathBuf,
     right: String,
     wrong: String,
@@ -40,17 +40,17 @@ pub enum PlantError {
     /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
     /// A patch is not a unified diff.
     #[error("{FOLDER}/{name}.patch: {source}")]
     Diff {
-        /// Whose.
+        /// The patch's name.
         name: String,
-        /// Why.
+        /// The reason.
         source: PatchSetParseError,
     },
     /// A patch has no line that says what goes wrong, or changes nothing.
@@ -58,10 +58,10 @@ pub enum PlantError {
         "{FOLDER}/{name}.patch: expected a line that says what goes wrong, and beneath it a unified diff that changes something"
     )]
     Nothing {
-        /// Whose.
+        /// The patch's name.
         name: String,
     },
-    /// The sources have changed where a patch begins.
+    /// The sources have changed at the place of a patch.
     #[error(
         "{FOLDER}/{name}.patch: {} has {times} places with these lines, where it must have one:\n\n{lines}\nRenew the patch: commit, make \
          the mistake by hand ({what}), put what `git diff -U1` prints beneath the patch's first line (-U2 where the lines stand elsewhere, too), \
@@ -69,21 +69,22 @@ pub enum PlantError {
         file.display()
     )]
     Moved {
-        /// Whose.
+        /// The patch's name.
         name: String,
         /// What goes wrong.
         what: String,
-        /// In which file.
+        /// The file.
         file: PathBuf,
-        /// How often the lines stand there.
+        /// How often the lines occur there.
         times: usize,
-        /// The lines it looks for.
+        /// The lines it is looking for.
         lines: String,
     },
 }
 
 impl Bug {
-    /// All bugs whose patches are in these sources, by the file they change first, and by name: one builds on the other.
+    /// All bugs with a patch in these sources, sorted by the file they change first, then by name: so consecutive builds share most of
+    /// their work.
     ///
     /// # Errors
     /// A file cannot be read, or is no patch.
@@ -117,12 +118,12 @@ impl Bug {
         Ok(Self { name: name.to_owned(), what: what.to_owned(), changes })
     }
 
-    /// The first file it changes, beneath the root of the sources.
+    /// The first file it changes, relative to the root of the sources.
     pub fn file(&self) -> &Path {
         self.changes.first().map_or(Path::new(""), |change| &change.file)
     }
 
-    /// The files that are wrong with this bug, and what is in them then.
+    /// The files that have this bug, with their changed text.
     ///
     /// # Errors
     /// A file cannot be read, or the patch does not fit it.
@@ -154,7 +155,7 @@ fn read(path: &Path) -> Result<String, PlantError> {
     fs::read_to_string(path).map_err(|source| PlantError::File { path: path.to_owned(), source })
 }
 
-/// The changes of one file; `None` where it is not one that stays where it is.
+/// The changes of one file; `None` if the patch creates, deletes or renames it.
 fn changes_of(patch: &FilePatch<'_, str>) -> Option<Vec<Change>> {
     let text = patch.patch().as_text()?;
     let file = PathBuf::from(text.original()?.strip_prefix("a/")?);
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_finds_its_lines_wherever_they_are_and_says_when_they_are_not() {
+    fn a_patch_finds_its_lines_anywhere_and_fails_if_they_are_missing() {
         let diff = "adds too little\n--- a/x.rs\n+++ b/x.rs\n@@ -1,3 +1,3 @@\n fn f() {\n-    a + 2\n+    a + 1\n }\n";
         let bug = Bug::read("small", diff).unwrap();
         let folder = tempfile::tempdir().unwrap();

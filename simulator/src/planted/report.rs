@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Bug;
 use super::trial::Finding;
 
-/// Which bugs were found, by which seed, and how: Markdown.
+/// A report on which bugs were found by which seed, and how: Markdown.
 pub fn report(found: &[(Bug, Option<Finding>)], from: u64, seeds: u64) -> String {
     let caught = found.iter().filter(|(_, first)| first.is_some()).count();
     let mut text = format!(
@@ -20,13 +20,13 @@ pub fn report(found: &[(Bug, Option<Finding>)], from: u64, seeds: u64) -> String
             Some(Finding { seed, why }) => (seed.saturating_sub(from).saturating_add(1).to_string(), shown(why)),
             None => (format!("> {seeds}"), "**not found**".to_owned()),
         };
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _infallible = writeln!(text, "| `{}` | `{}` | {} | {after} | {how} |", bug.name, bug.file().display(), bug.what);
     }
     text
 }
 
-/// The beginning of the first line, fit for a table.
+/// The beginning of the first line, shortened for a table.
 fn shown(why: &str) -> String {
     const LENGTH_MAX: usize = 100;
     let line = why.lines().next().unwrap_or_default().replace('|', "/");

@@ -11,32 +11,32 @@ use serde::Deserialize;
 use super::{Bug, PlantError};
 use crate::run::{Case, run};
 
-/// Builds fast, and again what has changed: see Cargo.toml.
+/// The build profile, fast and incremental: see Cargo.toml.
 const PROFILE: &str = "planted";
 
-/// Where bugs are planted, and for how long they are looked for.
+/// How planted bugs are tried.
 #[derive(Debug, Clone)]
 pub struct Trial {
-    /// The root of the sources. They stay as they are; the copy is in the folder `planted` of what is built.
+    /// The root of the sources. They are not changed: bugs are planted in a copy, in the folder `planted` of the target folder.
     pub sources: PathBuf,
     /// The first seed.
     pub from: u64,
-    /// How many seeds a bug may take to be found.
+    /// How many seeds are run at most per bug.
     pub seeds: u64,
     /// Threads.
     pub jobs: usize,
 }
 
-/// The seed that found a bug, and what differed.
+/// How a bug was found.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Finding {
-    /// The seed.
+    /// The seed that found it.
     pub seed: u64,
-    /// What differed.
+    /// The difference that it showed.
     pub why: String,
 }
 
-/// Why it is not known whether a bug is found.
+/// Why it is unknown whether a bug is found.
 #[derive(Debug, thiserror::Error)]
 pub enum TrialError {
     /// It cannot be planted.
@@ -45,17 +45,17 @@ pub enum TrialError {
     /// The sources cannot be copied.
     #[error("copying {}: {source}", path.display())]
     Copy {
-        /// What.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// A command cannot be run.
     #[error("running {}: {source}", program.display())]
     Start {
-        /// Which.
+        /// The command.
         program: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// The sources with the bug do not compile.
@@ -64,31 +64,31 @@ pub enum TrialError {
         super::FOLDER
     )]
     Build {
-        /// Whose patch.
+        /// The patch's name.
         name: String,
-        /// What the compiler says.
+        /// The output of the compiler.
         output: String,
     },
-    /// The simulator with the bug said something else than what it found.
+    /// The output of the simulator with the bug is not a result.
     #[error("with {}/{name}.patch the simulator ended with {status} and said {output:?}", super::FOLDER)]
     Said {
-        /// Whose patch.
+        /// The patch's name.
         name: String,
-        /// How it ended.
+        /// Its exit status.
         status: std::process::ExitStatus,
-        /// What it said.
+        /// Its output.
         output: String,
     },
 }
 
-/// What the simulator prints with `--json`, as far as it is read here.
+/// The fields that are read of the simulator's `--json` output.
 #[derive(Deserialize)]
 struct Tally {
     failures: Vec<Finding>,
 }
 
 impl Trial {
-    /// The first seed that finds the bug; `None` if none does. A seed that fails without the bug, in this very program, shows nothing.
+    /// The first seed that finds the bug; `None` if none does. A seed that already fails without the bug is skipped.
     ///
     /// # Errors
     /// The bug cannot be planted, built or run.
@@ -141,8 +141,8 @@ fn output(program: &Path, command: &mut Command) -> Result<Output, TrialError> {
     command.output().map_err(|source| TrialError::Start { program: program.to_owned(), source })
 }
 
-/// Makes a folder the same as another one, except for files that `instead` has a text for. A file that is the same already is not
-/// written: the compiler takes it for unchanged. What is built or hidden is left out.
+/// Makes a folder equal to another one, except for files for which `instead` has a text. Unchanged files are not written, so that the
+/// compiler does not build them again. Build results and hidden files are left out.
 fn same<'t>(from: &Path, to: &Path, instead: &impl Fn(&Path) -> Option<&'t str>) -> Result<(), TrialError> {
     let of = |path: &Path| {
         let path = path.to_owned();

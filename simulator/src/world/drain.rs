@@ -8,15 +8,15 @@ use tributary_runtime::topic::Topic;
 
 use super::{EXPIRE_MS, Process, Status, World};
 
-/// What is looked at while partitions stand still.
+/// A check to be run while partitions are stopped.
 pub type LookBeside<'a> = dyn Fn(&BTreeSet<(Topic, u32)>) -> Result<(), String> + 'a;
 
 impl World {
-    /// From now on nothing goes wrong, and everybody gets a turn, until nobody has anything to do. Partitions that stand still then are looked
-    /// at by `beside`, and accepted.
+    /// Injects no more faults and gives every process turns until nothing is left to do. Then runs `beside` if partitions are stopped,
+    /// accepts what they refused, and continues.
     ///
     /// # Errors
-    /// When that takes more than `rounds_max` rounds; and what `beside` says.
+    /// When that takes more than `rounds_max` rounds; errors of `beside`.
     pub fn drain(self: &Rc<Self>, rounds_max: usize, beside: &LookBeside<'_>) -> Result<(), String> {
         self.around.faults.borrow_mut().stop();
         self.change_settings();
@@ -66,7 +66,7 @@ impl World {
             && self.all_restored()
     }
 
-    /// Whether the state of every partition is there to be looked at.
+    /// Whether every partition has a worker with restored state.
     fn all_restored(&self) -> bool {
         let changelogs: BTreeSet<Topic> =
             self.processes.borrow().iter().filter_map(|process| process.stage.log().changelog).collect();
@@ -74,7 +74,7 @@ impl World {
         self.stores().len() >= partitions as usize
     }
 
-    /// How many records of inputs are still to be processed, but for those of partitions that stand still.
+    /// How many records of inputs are still to be processed, without those of stopped partitions.
     fn lag(&self) -> usize {
         let stopped = self.stopped();
         let mut stages: Vec<StageLog> = self.processes.borrow().iter().map(|process| process.stage.log()).collect();

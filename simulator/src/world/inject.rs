@@ -9,11 +9,11 @@ use crate::cluster::Entry;
 use crate::faults::Fault;
 use crate::session::TOMBSTONES_MS;
 
-/// How long tombstones are kept, which is what the stages are told.
+/// How long tombstones are kept: the retention that the stages assume.
 const RETENTION_MS: u64 = TOMBSTONES_MS;
 
 impl World {
-    /// Something goes wrong.
+    /// Injects faults at random.
     pub(super) fn inject_faults(self: &Rc<Self>) {
         let count = self.processes.borrow().len();
         let at = self.around.below(count);
@@ -66,7 +66,7 @@ impl World {
         gone
     }
 
-    /// A stranger's transaction holds up the readers of an inbox or of a changelog for a while.
+    /// A transaction of another application stays open for a while and holds up the readers of an inbox or of a changelog.
     pub(super) fn stranger(&self) {
         const ID: &str = "a stranger";
         const TOPICS: [Topic; 4] =

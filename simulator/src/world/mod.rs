@@ -23,13 +23,13 @@ use crate::session::{Fate, SimSession};
 use crate::store::{Disk, LocalStore};
 use crate::surroundings::{Late, Others, SimProducer, Surroundings};
 
-/// Transactions are aborted when they are open for this long.
+/// A transaction is aborted when it has been open for this many steps.
 const EXPIRE_MS: u64 = 60;
 
-/// How many processes may stand still at once.
+/// How many processes may be paused at once.
 const DEPTH_MAX: usize = 3;
 
-/// A record on its way to a topic, from outside.
+/// A record from outside, to be delivered to a topic.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     /// The topic.
@@ -44,15 +44,15 @@ pub struct Delivery {
     pub value: Vec<u8>,
 }
 
-/// What a process is doing.
+/// The status of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Status {
     Running,
-    /// Standing still until then.
+    /// Paused until this time.
     Frozen(u64),
-    /// Dead until then.
+    /// Dead until this time.
     Down(u64),
-    /// Dead for good.
+    /// Dead for ever.
     Gone,
 }
 
@@ -63,29 +63,29 @@ struct Process {
     options: WorkerOptions,
     status: Status,
     fate: Rc<Fate>,
-    /// Whether it works by the settings before they changed.
+    /// Whether it runs with the former settings.
     former: bool,
-    /// Absent while it is at work, and while it is dead.
+    /// `None` during its step, and while it is dead.
     worker: Option<Worker<SimSession>>,
 }
 
-/// The generation of the settings that hold in the end, where there were former ones.
+/// The generation of the final settings, if there were former ones.
 const NEWER: u64 = 2;
 
 /// See the module.
 pub struct World {
-    /// The cluster, and what goes wrong.
+    /// The cluster and the faults.
     pub around: Rc<Surroundings>,
     pipeline: Pipeline,
-    /// With the settings before they change; `None` once they have changed, or where they never do.
+    /// With the former settings; `None` once they have changed, or if they never do.
     former: RefCell<Option<Pipeline>>,
-    /// The digests of the former settings of identity and of attribution, where they differ.
+    /// The digests of the former settings of identity and of attribution, if they differ from the final ones.
     left_settings: [Option<u64>; 2],
     processes: RefCell<Vec<Process>>,
     deliveries: RefCell<VecDeque<Delivery>>,
-    /// Disks that were left behind.
+    /// Disks of processes that started on another one.
     left_behind: RefCell<Vec<(&'static str, Disk)>>,
-    /// Epoch of the stranger's open transaction.
+    /// Epoch of the other application's open transaction.
     stranger: Cell<Option<u64>>,
     /// Why the run has failed.
     failure: RefCell<Option<String>>,
@@ -93,9 +93,9 @@ pub struct World {
 }
 
 impl World {
-    /// A world in which nothing runs yet.
+    /// A world without processes.
     ///
-    /// Where there are former settings, all work by them at first.
+    /// With former settings, all processes use these at first.
     pub fn new(
         cluster: Cluster,
         faults: Faults,
@@ -131,7 +131,7 @@ impl World {
         self.failure.borrow().clone()
     }
 
-    /// How many turns of workers there were.
+    /// Steps of workers so far.
     pub fn turns(&self) -> u64 {
         self.turns.get()
     }
@@ -157,12 +157,12 @@ impl World {
         self.processes.borrow_mut().push(process);
     }
 
-    /// Records that come from outside, in this order.
+    /// Schedules records from outside, in this order.
     pub fn deliver_later(&self, deliveries: impl IntoIterator<Item = Delivery>) {
         self.deliveries.borrow_mut().extend(deliveries);
     }
 
-    /// The same, all at once after so many thousandths of those that are still to come.
+    /// The same, all at once after this many thousandths of those still scheduled.
     pub fn deliver_among(&self, thousandths: usize, deliveries: impl IntoIterator<Item = Delivery>) {
         let mut all = self.deliveries.borrow_mut();
         let later = all.len() * thousandths / 1_000;
@@ -170,7 +170,7 @@ impl World {
         all.extend(deliveries.into_iter().chain(later));
     }
 
-    /// One thing happens.
+    /// One step of the simulation.
     pub fn tick(self: &Rc<Self>) {
         if self.failure.borrow().is_some() {
             return;
@@ -212,17 +212,17 @@ impl World {
         }
     }
 
-    /// Whether everything from outside was delivered.
+    /// Whether all records from outside were delivered.
     pub fn all_delivered(&self) -> bool {
         self.deliveries.borrow().is_empty()
     }
 
-    /// The settings that hold in the end.
+    /// The final settings.
     pub fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }
 
-    /// The stores that processes work on: stage, partition, store.
+    /// The stores in use: stage, partition, store.
     pub fn stores(&self) -> Vec<(StageLog, u32, LocalStore)> {
         let processes = self.processes.borrow();
         let live = processes.iter().filter(|process| process.status == Status::Running);
@@ -233,21 +233,21 @@ impl World {
         live.flat_map(held).collect()
     }
 
-    /// The partitions of inputs that stand still because too much of them was refused.
+    /// The partitions of inputs that are stopped because too many of their records were refused.
     pub fn stopped(&self) -> BTreeSet<(Topic, u32)> {
         let processes = self.processes.borrow();
         let live = processes.iter().filter(|process| process.status == Status::Running);
         live.flat_map(|process| process.fate.stopped.borrow().clone()).collect()
     }
 
-    /// Somebody accepts that all that a partition holds now is refused.
+    /// Accepts that all records now in a partition may be refused.
     fn accept(&self, (topic, partition): (Topic, u32)) {
         let until = self.around.cluster.borrow().committed(topic, partition, 0).last().map_or(0, |(offset, _)| offset + 1);
         self.around.note(|| format!("{}/{partition} is accepted below {until}", topic.name()));
         self.around.accepted.borrow_mut().insert((topic, partition), until);
     }
 
-    /// Ends every process, so that nothing refers to the world any more.
+    /// Ends every process, to break reference cycles.
     pub fn end(&self) {
         self.processes.borrow_mut().clear();
     }

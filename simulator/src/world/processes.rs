@@ -14,7 +14,7 @@ use crate::store::LocalStore;
 use crate::surroundings::Others;
 
 impl World {
-    /// Another process starts under a name that is in use.
+    /// Starts another process under a name that is in use.
     pub(super) fn replace(self: &Rc<Self>, stage: &'static str, instance: &str) {
         let found = self
             .processes
@@ -34,7 +34,7 @@ impl World {
         self.turn(self.around.below(count));
     }
 
-    /// A process does one turn of its loop, or wakes up, or is started again.
+    /// A process takes one step of its loop, or resumes, or is started again.
     pub(super) fn turn(self: &Rc<Self>, at: usize) {
         let now_ms = self.around.cluster.borrow().now_ms;
         let status = self.processes.borrow().get(at).map_or(Status::Gone, |process| process.status);
@@ -46,7 +46,7 @@ impl World {
             Status::Running => {}
         }
         let worker = self.processes.borrow_mut().get_mut(at).and_then(|process| process.worker.take());
-        // Without a worker it is at work already, and stands still.
+        // A process without a worker is already in a step, and paused.
         let Some(mut worker) = worker else { return };
         self.turns.set(self.turns.get() + 1);
         let turn = worker.turn();
@@ -67,7 +67,7 @@ impl World {
                 process.status = Status::Gone;
                 self.left_behind.borrow_mut().push((process.stage.name(), process.disk.clone()));
             }
-            // Somebody with newer settings had the partition: it starts again, with those.
+            // A process with newer settings had the partition: restarts with those.
             Err(WorkerError::State { source: StateError::Newer(_), .. }) if process.former => {
                 drop(processes);
                 drop(worker);
@@ -80,7 +80,7 @@ impl World {
         }
     }
 
-    /// Whether a process decides by the former settings what the newer ones have taken hold of.
+    /// Whether a process uses the former settings although its state was already computed with the newer ones.
     fn swings_back(&self, process: &Process) -> bool {
         let [identity, attribution] = self.left_settings;
         let left = match process.stage {
@@ -108,7 +108,7 @@ impl World {
         }
     }
 
-    /// Starts a process on its disk, or on an empty one, or on one that was left behind.
+    /// Starts a process on its disk, on an empty one, or on one that another process has left.
     fn boot(self: &Rc<Self>, at: usize) {
         let Some((stage, instance, mut disk, options)) = self
             .processes
@@ -145,7 +145,7 @@ impl World {
         }
     }
 
-    /// Settings change: whoever starts from now on has the new ones.
+    /// The settings change: processes that start from now on get the new ones.
     pub(super) fn change_settings(&self) {
         if self.former.borrow_mut().take().is_some() {
             self.around.faults.borrow_mut().count(Fault::SettingsChanged);
@@ -153,20 +153,20 @@ impl World {
         }
     }
 
-    /// A process that runs by the former settings.
+    /// A process with the former settings.
     pub(super) fn with_former(&self) -> Option<usize> {
         let runs = |process: &Process| process.former && process.worker.is_some();
         self.processes.borrow().iter().position(runs)
     }
 
-    /// Such a process is restarted.
+    /// Restarts such a process.
     pub(super) fn restart_one(&self) {
         if let Some(at) = self.with_former() {
             self.died(at);
         }
     }
 
-    /// A process is dead, and comes back after a while.
+    /// A process dies, and comes back after a while.
     pub(super) fn died(&self, at: usize) {
         let until = self.around.cluster.borrow().now_ms + self.around.below(300) as u64;
         let mut processes = self.processes.borrow_mut();
@@ -176,7 +176,7 @@ impl World {
         let (disk, stage, instance) = (process.disk.clone(), process.stage.name(), process.instance.clone());
         drop(processes);
         self.around.note(|| format!("{stage} {instance} is dead"));
-        // A killed process leaves the system's buffers alone; a machine that goes down does not.
+        // If only the process is killed, the operating system keeps unflushed writes; if the machine crashes, they are lost.
         if disk.stores().is_empty() || self.around.below(3) == 0 {
             return;
         }

@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::unit::keys::IdentifierHash;
 use crate::view::{Malformed, OriginView, Split, TouchView, Whose, split_origin};
 
-/// What the next row is made in: it keeps its memory.
+/// Buffers for encoding rows; they keep their memory.
 #[derive(Debug, Default)]
 pub struct Scratch {
     row: TouchpointRow,
@@ -16,7 +16,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// The next row is about touches of this person, under this revision.
+    /// The next rows are for touches of this person, with this revision.
     pub(in crate::unit) fn of(&mut self, whose: &Whose<'_>, revision: u64) {
         let row = &mut self.row;
         whose.profile_id.clone_into(&mut row.profile_id);
@@ -26,7 +26,7 @@ impl Scratch {
         row.revision = revision;
     }
 
-    /// Says the row of a touch.
+    /// Publishes the row of a touch.
     pub(in crate::unit) fn say(
         &mut self,
         outbox: &mut Outbox,
@@ -92,14 +92,14 @@ pub(super) fn write_id(field: &mut String, id: Hash128) {
     push_hex(field, &id.to_bytes());
 }
 
-/// The hash that rows of a touch have as their key: of the identifier and all that was sent, without what channel rules have found.
+/// The hash that is the key of a touch's row: of the identifier and everything that was sent, without what channel rules have found.
 fn id(sent: &mut Vec<u8>, by: &IdentifierHash, split: &Split<'_>, touch: &TouchView<'_>, origin: &OriginView<'_>) -> Hash128 {
     sent.clear();
     sent.extend(by);
     sent.extend(touch.time_ms.to_be_bytes());
     sent.extend(touch.identifier_set.to_be_bytes());
     sent.extend(touch.device.to_be_bytes());
-    // Where its origin is known, the rules say whether it names its source.
+    // If its origin is known, the rules say whether it names a source, so the field is left out.
     let names_source = split.rules.is_none() && touch.names_source;
     sent.extend([u8::from(touch.public), u8::from(touch.identified), u8::from(touch.digital) | u8::from(names_source) << 1]);
     sent.extend(origin.found.to_be_bytes());
@@ -110,12 +110,12 @@ fn id(sent: &mut Vec<u8>, by: &IdentifierHash, split: &Split<'_>, touch: &TouchV
         sent.extend((text.len() as u64).to_be_bytes());
         sent.extend(text.as_bytes());
     }
-    // Keys of touches without any are as they were before there were dimensions.
+    // Touches without dimensions keep the keys that they had before there were dimensions.
     sent.extend(touch.dimensions);
     Hash128::of(sent)
 }
 
-/// The same of an encoded `StoredTouch`.
+/// The same for an encoded `StoredTouch`.
 pub(in crate::unit) fn id_of(by: &IdentifierHash, raw: &[u8]) -> Result<Hash128, Malformed> {
     let split = split_origin(raw)?;
     let origin = OriginView::parse(split.origin)?;
@@ -171,7 +171,7 @@ mod tests {
         ];
         assert!(all.iter().enumerate().all(|(at, one)| !all[..at].contains(one)), "{all:?}");
         assert_eq!((all[0].len(), &all[0][..2]), (34, "t_"));
-        // Of a touch whose origin nobody knows, all was sent.
+        // For a touch without a known origin, all fields count as sent.
         let old = |names_source| {
             let touch = Touch { names_source, ..Touch::default() };
             StoredTouch { event_id: "e".into(), time_ms: 5, touch: Some(touch), origin: None, identifier_set: 7 }

@@ -16,27 +16,27 @@ use crate::ask;
 use crate::generations::{GenerationsError, KafkaPlans, Plans, of_stages};
 use crate::table;
 
-/// What these settings are among those that have taken hold.
+/// How these settings relate to the generations so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Verdict {
     stage: &'static str,
-    /// The generation that holds; 0 where none does.
+    /// The generation in force; 0 if there is none.
     holds: u64,
-    /// Which of them these settings are, or would be; absent where they are refused.
+    /// The generation that these settings have or would get; left out if they are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     own: Option<u64>,
-    /// Whether everything would be computed anew.
+    /// Whether everything would be recomputed.
     anew: bool,
     #[serde(flatten)]
     changes: Changes,
-    /// How much there is to compute, where that can be seen.
+    /// How many units would be recomputed, if that can be determined.
     #[serde(skip_serializing_if = "Option::is_none")]
     units: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     milestones: Option<u64>,
 }
 
-/// Looks at the log that the settings choose.
+/// Checks the log that the settings choose.
 pub(super) fn check(settings: &Settings) -> Vec<Checked> {
     let failed = |error: String| vec![Checked::new("settings", Err(error))];
     let Ok(pipeline) = Pipeline::compile(settings) else { return Vec::new() };
@@ -80,7 +80,7 @@ fn told(stage: StageName, own: &Generation, known: &Generations, new: bool, sett
     Checked { plan: Some(verdict), ..Checked::new("settings", result) }
 }
 
-/// How much the attributor has to compute, as far as its states are at hand.
+/// How much the attributor would recompute, as far as its states can be read.
 fn sizes(settings: &Settings) -> Option<Size> {
     let stage = StageName::Attributor.name();
     let mut states = ask::open(settings).ok()?;
@@ -100,7 +100,7 @@ impl Verdict {
         let own = own.unwrap_or_default();
         if !self.anew {
             return match *holds {
-                0 => format!("{stage}: none has taken hold yet"),
+                0 => format!("{stage}: none is in force yet"),
                 _ => format!("{stage}: generation {own}, the newest"),
             };
         }
@@ -121,7 +121,7 @@ impl Verdict {
         )
     }
 
-    /// The settings that differ from those that hold.
+    /// The settings that differ from those in force.
     pub(super) fn table(&self) -> Option<Table> {
         if self.changes.settings.is_empty() {
             return None;

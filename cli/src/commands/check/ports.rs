@@ -6,26 +6,26 @@ use std::time::{Duration, Instant};
 
 use tributary_runtime::http::SERVICE;
 
-/// How long somebody who listens has to say who it is.
+/// Timeout of an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// More than that no answer of ours has, in bytes.
+/// Larger than any answer of ours, bytes.
 const ANSWER_MAX: u64 = 4 << 20;
 
-/// Who listens on an address.
+/// What listens on an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Port {
-    /// Nobody.
+    /// Nothing.
     Free,
-    /// This service, which is running; and what keeps it from being ready, if anything does.
+    /// This service, already running; with the reason if it is not ready.
     Own(Option<String>),
-    /// A service of another configuration.
+    /// A service with another configuration.
     Other,
-    /// Nobody can, for this reason.
+    /// It cannot be listened on, for this reason.
     Refused(String),
 }
 
 impl Port {
-    /// Looks, for the service of this name.
+    /// Checks an address for the service with this name.
     pub fn look(address: SocketAddr, service: &str) -> Self {
         match TcpListener::bind(address) {
             Ok(_) => Self::Free,
@@ -38,15 +38,15 @@ impl Port {
         }
     }
 
-    /// The same of a listener that tells nothing of health.
+    /// The same for a listener without health checks.
     pub fn named_alone(self) -> Self {
         if let Self::Own(_) = self { Self::Own(None) } else { self }
     }
 
-    /// What there is to say of the address that this setting names.
+    /// The result for an address, which this setting names.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong.
     pub fn tell(&self, address: SocketAddr, setting: &str) -> Result<String, String> {
         match self {
             Self::Free => Ok(format!("{address} is free")),
@@ -62,7 +62,7 @@ impl Port {
     }
 }
 
-/// Every address of the machine is asked on loopback.
+/// An address of all interfaces is asked on loopback.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -72,7 +72,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// The answer to a request, head and body; `None` where nobody answers in time.
+/// The answer to a request, head and body; `None` if there is none in time.
 fn get(address: SocketAddr, path: &str) -> Option<String> {
     let until = Instant::now() + PATIENCE;
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
@@ -82,7 +82,7 @@ fn get(address: SocketAddr, path: &str) -> Option<String> {
     let mut part = [0; 4096];
     while (said.len() as u64) < ANSWER_MAX {
         let left = until.saturating_duration_since(Instant::now());
-        // A timeout of zero would be none.
+        // A timeout of zero would mean none.
         stream.set_read_timeout(Some(left.max(Duration::from_millis(1)))).ok()?;
         match stream.read(&mut part) {
             Ok(0) => break,
@@ -93,12 +93,12 @@ fn get(address: SocketAddr, path: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&said).into_owned())
 }
 
-/// What the metrics of this service say at an address; empty where they cannot be had.
+/// The metrics of this service at an address; empty if they cannot be read.
 pub fn metrics(address: SocketAddr) -> String {
     get(reachable(address), "/metrics").unwrap_or_default()
 }
 
-/// What a service says of itself.
+/// The answer of a service.
 #[derive(Debug, PartialEq, Eq)]
 struct Answer {
     service: String,
@@ -106,7 +106,7 @@ struct Answer {
 }
 
 impl Answer {
-    /// Asks; `None` where whoever is there is none of ours.
+    /// Sends a request; `None` if the listener is not a Tributary service.
     fn of(address: SocketAddr) -> Option<Self> {
         Self::read(&get(address, "/readyz")?)
     }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn every_address_is_asked_on_loopback() {
+    fn a_wildcard_address_is_probed_on_loopback() {
         let asked = |address: &str| reachable(address.parse().unwrap()).to_string();
         assert_eq!(asked("0.0.0.0:8080"), "127.0.0.1:8080");
         assert_eq!(asked("[::]:8080"), "[::1]:8080");

@@ -2,7 +2,7 @@
 
 use tributary_ingest::metrics::STAGES_WITHOUT_RULE;
 
-/// What there is to say of the stages, by the service's metrics in the text format of Prometheus.
+/// A summary of the stages, from the service's metrics in the text format of Prometheus.
 pub fn tell(metrics: &str) -> String {
     let counted = |line: &str| {
         let (labels, count) = line.strip_prefix(STAGES_WITHOUT_RULE.name)?.rsplit_once(' ')?;

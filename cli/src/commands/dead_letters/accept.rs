@@ -18,7 +18,7 @@ use crate::source::{self, METADATA_TIMEOUT};
 use crate::stdout::outln;
 use crate::table;
 
-/// A partition of an input of a stage, as `/readyz` and the log name it.
+/// A partition of an input of a stage, as in `/readyz` and the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Input {
     stage: StageName,
@@ -42,10 +42,10 @@ impl FromStr for Input {
     }
 }
 
-/// Accepts what the partition holds now; says which records that are.
+/// Accepts the refusal of the records now in the partition, and prints which they are.
 ///
 /// # Errors
-/// When there is no such partition, the log cannot be asked, or it cannot be written down.
+/// When there is no such partition, or the log cannot be read or written.
 pub(super) fn accept(input: Input, settings: &Settings, global: &Global) -> anyhow::Result<()> {
     let until = if settings.kafka.is_embedded() { accept_embedded(input, settings)? } else { accept_kafka(input, settings)? };
     let known = source::committed(settings, input.stage.log())?;
@@ -78,7 +78,7 @@ fn accept_embedded(input: Input, settings: &Settings) -> anyhow::Result<u64> {
     Ok(until)
 }
 
-/// The end goes into the offsets of a group that nobody joins, where whoever owns the partition looks for it.
+/// Stores the end offset in a group without members, where the owner of the partition reads it.
 fn accept_kafka(input: Input, settings: &Settings) -> anyhow::Result<u64> {
     let group = accepted_group(&settings.kafka.group_prefix);
     let mut config: ClientConfig = settings.kafka.properties().into_iter().collect();
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_input_is_named_as_it_is_told() {
+    fn an_input_is_accepted_by_the_name_in_the_message() {
         let read = |text: &str| text.parse::<Input>().map(|input| (input.stage, input.topic, input.partition));
         assert_eq!(read("offline/0"), Ok((StageName::Ingest, Topic::Offline, 0)));
         assert_eq!(read("identity-inbox/11"), Ok((StageName::Identity, Topic::IdentityInbox, 11)));

@@ -10,7 +10,7 @@ use tributary_pipeline::time::minute;
 use crate::stdout::outln;
 use crate::table::{self, align_right, grouped, percent};
 
-/// What a channel earned under a model, over all won deals.
+/// The credit of a channel under a model, over all won deals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Total {
     /// The model.
@@ -50,7 +50,7 @@ pub fn journey(table: &CreditTable, milestone_id: &str, models: &[String]) -> st
     table::print(&rows)
 }
 
-/// Sums of the won deals' value by channel and model.
+/// The sums of the won deals' value by channel and model.
 pub fn totals(table: &CreditTable) -> Vec<Total> {
     let mut sums: BTreeMap<(&str, &str, &str), i64> = BTreeMap::new();
     for row in table.rows().filter(|row| row.milestone_kind == "closed_won") {
@@ -65,7 +65,7 @@ pub fn totals(table: &CreditTable) -> Vec<Total> {
     sums.into_iter().map(total).collect()
 }
 
-/// Prints the totals: a row a channel and currency, a column a model.
+/// Prints the totals: one row per channel and currency, one column per model.
 ///
 /// # Errors
 /// When they cannot be printed.
@@ -85,14 +85,14 @@ pub fn totals_by_channel(totals: &[Total], models: &[String]) -> std::io::Result
     table::print(&rows)
 }
 
-/// A table whose model columns are titled on two lines, so that ten of them fit.
+/// A table with two-line titles for models, so that ten of them fit.
 fn titled(left: &[&str], models: &[String]) -> Table {
     let titles: Vec<String> =
         left.iter().map(|title| (*title).to_owned()).chain(models.iter().map(|model| model.replacen('_', "\n", 1))).collect();
     table::table(&titles.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// Whole units with thousands apart. The invented history's currencies have two decimals.
+/// Whole units with thousands separated. The currencies of the generated history have two decimals.
 fn major(value_minor: i64) -> String {
     grouped(&(value_minor / 100).to_string())
 }

@@ -20,15 +20,15 @@ struct Shown {
 struct Lost {
     topic: &'static str,
     partition: u32,
-    /// Where the partition ends, and where it ended once.
+    /// The current and the former end of the partition.
     ends: u64,
     ended: u64,
 }
 
-/// Shows what is missing, and with `yes` takes what is left as all of the log.
+/// Shows what is missing; with `yes`, accepts what is left as the whole log.
 ///
 /// # Errors
-/// On Kafka; when nothing can be read; and when something is missing that was not accepted.
+/// On Kafka; when nothing can be read; when something is missing that was not accepted.
 pub fn accept_loss(settings: &Settings, yes: bool, json: bool) -> anyhow::Result<()> {
     if !settings.kafka.is_embedded() {
         return Err(Usage(
@@ -38,7 +38,7 @@ pub fn accept_loss(settings: &Settings, yes: bool, json: bool) -> anyhow::Result
     }
     let folder = settings.state.folder_of_log();
     if !EmbeddedLog::is_in(&folder) {
-        // There is nothing to go on with: it says why.
+        // Nothing can be read; opening it gives the reason.
         EmbeddedLog::open_read_only(&folder)?;
     }
     let missing = if yes { EmbeddedLog::accept_losses(&folder)? } else { EmbeddedLog::losses(&folder)? };

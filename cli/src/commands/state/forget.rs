@@ -15,11 +15,11 @@ use crate::stdout::outln;
 use crate::{forget, state, table};
 
 const AFTER_HELP: &str = "\
-For the embedded log of a stopped service. Drops the raw records that were read and the dead letters that name somebody who was erased and is
-still to be forgotten, or who is named here and was erased; compacts the compacted topics, drops what was read of the inboxes and what is older
-than its retention, and writes the files anew that hold bytes of what was deleted. A record that also names others is dropped whole: it was
-processed, and what it said of the others stays in the state. `audit` shows how many are gone. Backups keep what they have.
-Exit code 1: somebody is still to be forgotten, because records are still to be read; run the service until they are.
+For the embedded log of a stopped service, which otherwise does this by itself. Deletes processed raw records and dead letters that name an
+identifier whose erasure is pending, or an erased identifier given here. Also compacts the compacted topics, deletes processed records of the
+inboxes and records older than their retention, and rewrites the files that contain deleted bytes. A record that also names others is
+deleted completely: it was processed, so its effect on the others stays in the state. `audit` shows how many were deleted. Backups are not
+changed. Exit code 1: an erasure is still pending because records are not processed yet; run the service until they are.
 
 Example:
   tributary erase email:zhang@b-corp.example --yes && tributary run --until-idle 1 && tributary state forget";
@@ -28,7 +28,7 @@ Example:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct ForgetArgs {
-    /// Identifiers that were erased, to be looked for once more
+    /// Erased identifiers to search for once more
     #[arg(value_name = "IDENTIFIER")]
     identifiers: Vec<String>,
 }
@@ -36,7 +36,7 @@ pub struct ForgetArgs {
 /// Runs `state forget`.
 ///
 /// # Errors
-/// When the log is in use or cannot be written, an identifier was not erased, or somebody is still to be forgotten.
+/// When the log is in use or cannot be written, an identifier was not erased, or an erasure is not finished.
 pub fn run(args: &ForgetArgs, settings: &Settings, global: &Global) -> anyhow::Result<()> {
     if !settings.kafka.is_embedded() {
         let why = "`state forget` is for the embedded log; Kafka's topics are their operator's: `tributary erase --verify` shows what they hold";
@@ -74,11 +74,15 @@ pub fn run(args: &ForgetArgs, settings: &Settings, global: &Global) -> anyhow::R
 }
 
 fn say(forgotten: &Forgotten, left: usize, unread: u64) -> anyhow::Result<()> {
-    outln!("forgotten: {} identifiers; {} records that named them were dropped", forgotten.identifiers, forgotten.records)?;
+    outln!(
+        "raw data of {} identifiers deleted; {} records that named them were dropped",
+        forgotten.identifiers,
+        forgotten.records
+    )?;
     if left > 0 || unread > 0 {
         outln!(
-            "{left} identifiers are still to be forgotten, and {unread} records are still to be read, which may name others: \
-             `tributary run --until-idle 1`, and then this once more"
+            "{left} erasures are pending, and {unread} records are not processed yet, which may name more: `tributary run --until-idle 1`, \
+             and then this once more"
         )?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Versions at 1, 2, 3, ...; what they leave: time, value in minor units, currency, whether withdrawn.
+/// The result of versions at times 1, 2, 3, ...: time, value in minor units, currency, whether withdrawn.
 fn decided(said: &[MilestoneVersion]) -> (i64, i64, String, bool) {
     let versions: Vec<Event> = (1..)
         .zip(said)
@@ -32,7 +32,7 @@ fn lost() -> MilestoneVersion {
 }
 
 #[test]
-fn an_account_that_was_left_counts_no_more_and_the_one_before_it_does() {
+fn an_account_that_was_removed_does_not_count_and_the_one_before_it_does() {
     let account = |value: &str| Identifier::new("crm_account", "", value);
     let names = |value: &str| (Some(account(value)), None);
     let leaves = |value: &str| (None, Some(account(value)));
@@ -59,7 +59,7 @@ fn an_account_that_was_left_counts_no_more_and_the_one_before_it_does() {
 }
 
 #[test]
-fn each_field_is_that_of_the_latest_version_that_gives_it() {
+fn each_field_is_that_of_the_latest_version_that_has_it() {
     let usd = MilestoneVersion { value: amount("1000"), currency: "USD".into(), ..won() };
     let more = MilestoneVersion { value: amount("2000"), ..amends() };
     assert_eq!(decided(&[usd.clone(), more.clone()]), (1, 200_000, "USD".into(), false));
@@ -72,7 +72,7 @@ fn each_field_is_that_of_the_latest_version_that_gives_it() {
 }
 
 #[test]
-fn each_dimension_is_that_of_the_latest_version_that_gives_it() {
+fn each_dimension_is_that_of_the_latest_version_that_has_it() {
     let event = |time_ms: i64, public: bool, dimensions: &[(&str, &str)]| Event {
         event_id: format!("e{time_ms}"),
         time_ms,
@@ -98,7 +98,7 @@ fn each_dimension_is_that_of_the_latest_version_that_gives_it() {
 }
 
 #[test]
-fn an_amount_below_zero_is_zero_and_a_refund_lowers_what_stands_before_it() {
+fn a_negative_amount_is_zero_and_a_refund_lowers_the_amount_before_it() {
     let paid = |text: &str| MilestoneVersion { value: amount(text), ..won() };
     let back = |text: &str, currency: &str| MilestoneVersion { refund: amount(text), currency: currency.into(), ..amends() };
     assert_eq!(decided(&[paid("100"), paid("-5")]).1, 0);
@@ -117,7 +117,7 @@ fn amounts_are_rounded_when_they_are_decided() {
 }
 
 #[test]
-fn what_earlier_versions_of_this_program_stored_is_read() {
+fn state_of_earlier_versions_of_this_program_is_read() {
     // kind = "mql", value_minor = 30000, currency = "CNY"
     let stored = b"\x12\x03mql\x28\xb0\xea\x01\x32\x03CNY";
     let version = MilestoneVersion::decode(stored.as_slice()).unwrap();
@@ -127,7 +127,7 @@ fn what_earlier_versions_of_this_program_stored_is_read() {
 }
 
 #[test]
-fn what_is_reached_again_has_the_later_time() {
+fn a_stage_that_is_reached_again_has_the_later_time() {
     let at = |time_ms| MilestoneVersion { occurred_at_ms: Some(time_ms), ..won() };
     assert_eq!(decided(&[won(), won()]).0, 1);
     assert_eq!(decided(&[won(), lost()]), (1, 0, "CNY".into(), true));
@@ -140,7 +140,7 @@ fn what_is_reached_again_has_the_later_time() {
 }
 
 #[test]
-fn a_withdrawal_that_is_called_off_was_none() {
+fn a_withdrawal_that_is_withdrawn_has_no_effect() {
     let back = || MilestoneVersion { restored: true, ..amends() };
     let at = |time_ms, version| MilestoneVersion { occurred_at_ms: Some(time_ms), ..version };
     let stands = |time_ms: i64| (time_ms, 0, "CNY".to_owned(), false);
@@ -158,7 +158,7 @@ fn a_withdrawal_that_is_called_off_was_none() {
 }
 
 #[test]
-fn what_is_reached_again_after_days_is_a_milestone_of_its_own() {
+fn a_stage_that_is_reached_again_after_days_is_another_milestone() {
     let said = |times: &[(i64, u32, bool)]| -> Vec<Event> {
         let event = |(at, (time_ms, occurrence, amends)): (usize, &(i64, u32, bool))| Event {
             event_id: format!("e{at}"),

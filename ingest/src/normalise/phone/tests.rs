@@ -50,7 +50,7 @@ fn numbers_as_people_write_them() {
 }
 
 #[test]
-fn what_is_many_peoples_number_is_nobodys() {
+fn a_number_of_many_people_identifies_nobody() {
     for raw in [
         "88888888888",
         "99999999999",
@@ -112,7 +112,7 @@ fn a_switchboard_is_no_person() {
         assert!(found.is_err(), "{raw}: {found:?}");
     }
     assert_eq!(cn().e164("010-88886666转8001"), Err(NoNumber::Extension));
-    // Where numbers have seven digits, and eight are valid too.
+    // Areas where numbers have seven digits, and eight are valid, too.
     let areas = (310..999).map(|area| format!("0{area}-6666888")).filter(|number| cn().e164(number).is_ok());
     let found: Vec<_> = areas.map(|number| cn().e164(&format!("{number}-1"))).collect();
     assert!(!found.is_empty() && found.iter().all(Result::is_err));
@@ -142,7 +142,7 @@ fn several_numbers_of_a_cell_are_several() {
     assert!(cn().parts("+8613800001111;ext=12").iter().all(|part| cn().e164(part).is_err()));
 }
 
-/// Texts that are nearly phone numbers.
+/// Texts similar to phone numbers.
 fn nearly() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "1",
@@ -180,7 +180,7 @@ fn nearly() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// The short cut must not have an opinion of its own.
+    /// The fast path gives the same as the library.
     #[test]
     fn short_cut_agrees_with_the_library(text in "(\\+?86|\\+1|\\+)?1[0-9]{9,11}") {
         if let Some(quick) = cn().chinese_mobile(&text) {
@@ -188,7 +188,7 @@ proptest! {
         }
     }
 
-    /// What the library does not call valid is never an identifier, and what comes out is the text's own digits.
+    /// Only numbers that the library calls valid become identifiers, with the digits of the text.
     #[test]
     fn only_valid_numbers_come_out(text in nearly()) {
         for part in cn().parts(&text) {

@@ -8,12 +8,12 @@ use phonenumber::PhoneNumber;
 use phonenumber::metadata::DATABASE;
 use regex::Regex;
 
-/// The patterns of a country code, each of a kind of number that a person may have.
+/// The patterns of a country code, one per type of number that a person can have.
 type Patterns = Arc<[Regex]>;
 
 static KNOWN: OnceLock<RwLock<BTreeMap<u16, Patterns>>> = OnceLock::new();
 
-/// Whether all of the number fits a pattern of its country code.
+/// Whether the whole number matches a pattern of its country code.
 pub(super) fn is_whole(number: &PhoneNumber) -> bool {
     let national = number.national().to_string();
     patterns(number.code().value()).iter().any(|pattern| pattern.is_match(&national))

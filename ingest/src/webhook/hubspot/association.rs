@@ -15,11 +15,11 @@ use crate::webhook::body::field;
 use crate::webhook::records::{CrmRecord, Records};
 use crate::webhook::stages::Change;
 
-/// The types of the association of a contact with a deal itself, from either side; an older form of the notice has none. Others are labels.
+/// The types of the plain association of a contact with a deal, from either side; older notifications have none. All others are labels.
 const UNLABELLED: [&str; 3] = ["", "3", "4"];
 
-/// Results of calls that every portal has, by their ids; a portal's own are told by id.
-/// See <https://developers.hubspot.com/docs/api-reference/crm-calls-v3/guide>.
+/// Outcomes of calls that every portal has, by id; a portal's own outcomes keep their ids. See
+/// <https://developers.hubspot.com/docs/api-reference/crm-calls-v3/guide>.
 const DISPOSITIONS: [(&str, &str); 6] = [
     ("9d9162e7-6cf3-4944-bf63-4dff82258764", "busy"),
     ("f240bbac-87c9-4f6e-bf70-924b57d47db7", "connected"),
@@ -29,7 +29,8 @@ const DISPOSITIONS: [(&str, &str); 6] = [
     ("17b47fee-58de-441e-a44c-c6300d46f273", "wrong number"),
 ];
 
-/// A contact took part in an activity, or did not (`None`). Either side tells, and each with an id of its own; the activity is one.
+/// A contact took part in an activity, or was removed from it (`None`). Both sides notify, each with its own event id, but the activity is
+/// the same.
 fn activity_of<'a>(contact: &str, id: String, says: Option<Says<'a>>, head: &Head, records: &mut Records<'a>) {
     let mut record = CrmRecord::new(&id, head.time_ms);
     if says.is_some() {
@@ -39,7 +40,7 @@ fn activity_of<'a>(contact: &str, id: String, says: Option<Says<'a>>, head: &Hea
     records.add(record, says.unwrap_or(Says::Retract { milestone: "".into(), object_id: "".into() }));
 }
 
-/// A contact belongs to a company, or a deal is about one of them.
+/// A contact belongs to a company, or a deal is about a contact or company.
 pub(super) fn association(notice: Notice<'_>, head: &Head, records: &mut Records<'_>) -> Result<(), Rejection> {
     let text =
         |value: Scalar<'_>, name| value.text(name).map(|text| text.map(std::borrow::Cow::into_owned).unwrap_or_default());
@@ -53,7 +54,7 @@ pub(super) fn association(notice: Notice<'_>, head: &Head, records: &mut Records
         ),
     };
     if from.is_empty() || to.is_empty() {
-        return Err(Rejection::new(reason::FIELD_MISSING, "toObjectId", "the notice does not say what belongs to what"));
+        return Err(Rejection::new(reason::FIELD_MISSING, "toObjectId", "the notification does not say what belongs to what"));
     }
     let removed = flag(notice.association_removed, "associationRemoved")?;
     let label = text(notice.association_type_id, "associationTypeId")?;
@@ -89,7 +90,7 @@ pub(super) fn association(notice: Notice<'_>, head: &Head, records: &mut Records
             }
         }
         (Object::Company, Object::Deal) if removed => no_longer_about(&one_id, other_id, event_id, head, records),
-        // Who left a company was there: what happened until then stays where it is.
+        // Somebody who leaves a company did belong to it: what happened before stays there.
         _ if removed => records.nothing(),
         (Object::Contact, Object::Company) if !secondary => {
             let head = Head { event_id, portal: head.portal.clone(), time_ms: head.time_ms, object_id: one_id };
@@ -103,12 +104,12 @@ pub(super) fn association(notice: Notice<'_>, head: &Head, records: &mut Records
     Ok(())
 }
 
-/// Names an activity, and its touch.
+/// The event id of an activity's touch.
 pub(super) fn activity_id(portal: &str, kind: &str, id: &str) -> String {
     format!("hubspot:{portal}:{kind}:{id}")
 }
 
-/// Of two companies the child and its parent. Either side tells of a parent, and each with an id of its own; they say the same.
+/// Of two companies, the child and its parent. Both sides notify, each with its own event id, but state the same.
 fn lineage<'a>(kind: &str, label: &str, (from, to): (&'a String, &'a String)) -> Option<(&'a String, &'a String)> {
     match (kind, label) {
         ("PARENT_COMPANY_TO_CHILD_COMPANY", _) | (_, "13") => Some((to, from)),
@@ -117,7 +118,7 @@ fn lineage<'a>(kind: &str, label: &str, (from, to): (&'a String, &'a String)) ->
     }
 }
 
-/// What came of a call or a meeting: of the activity's properties, which a receiver may have added to the notice.
+/// The outcome of a call or a meeting, from the activity's properties, which a receiver may have added to the notification.
 fn outcome(properties: Raw<'_>, kind: &str, records: &mut Records<'_>) -> String {
     let name = match kind {
         "call" => "hs_call_disposition",
@@ -133,7 +134,8 @@ fn outcome(properties: Raw<'_>, kind: &str, records: &mut Records<'_>) -> String
     known.map_or_else(|| text.into_owned(), |(_, said)| (*said).to_owned())
 }
 
-/// The association of a contact with a deal, and each of its labels, are told apart. Whether this one says something of the contact.
+/// The association of a contact with a deal, and each of its labels, are separate notifications. Returns whether this one was about a
+/// contact of a deal.
 fn contact_of_deal(
     contact: &str,
     deal_id: &str,
@@ -147,7 +149,8 @@ fn contact_of_deal(
         return false;
     }
     let is_label = role.is_some();
-    // Both are told at one time, and whoever loses a label is in the deal as before: what says less counts a moment earlier.
+    // Both arrive with the same time, and a contact that loses a label stays in the deal. So the notification with less information counts
+    // a millisecond earlier.
     let time_ms = if is_label == removed { head.time_ms.saturating_sub(1).max(0) } else { head.time_ms };
     let mut contacts = CrmRecord::new(format!("{event_id}:contact:{label}"), time_ms);
     let role = role.filter(|_| !removed).unwrap_or_default();
@@ -156,7 +159,7 @@ fn contact_of_deal(
     true
 }
 
-/// A deal is no longer about this company.
+/// A deal no longer belongs to this company.
 fn no_longer_about(company: &str, deal_id: String, event_id: String, head: &Head, records: &mut Records<'_>) {
     let former_account = records.account("fromObjectId", company);
     let head = Head { event_id, portal: head.portal.clone(), time_ms: head.time_ms, object_id: deal_id };

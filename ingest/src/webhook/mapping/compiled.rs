@@ -18,7 +18,7 @@ use crate::normalise::IdentifierRules;
 #[derive(Debug, Default)]
 pub(crate) struct Mappings(pub(super) BTreeMap<String, Vec<Event>>);
 
-/// One sort of event.
+/// The mapping of one sort of event.
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) each: JpQuery,
@@ -35,19 +35,19 @@ pub(super) struct Field {
     pub(super) source: Source,
 }
 
-/// What of a record a field is.
+/// The part of a record that a field belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Of {
-    /// A field of its own.
+    /// The record itself.
     Record,
-    /// One of the traits.
+    /// The traits.
     Traits,
-    /// One of the own dimensions.
+    /// The own dimensions.
     Dimensions,
 }
 
 impl Of {
-    /// The table of a mapping, and of the last two also the field of the record.
+    /// The name of the table in a mapping; for the last two also the field of the record.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Record => "fields",
@@ -57,7 +57,7 @@ impl Of {
     }
 }
 
-/// Where a field is looked for.
+/// Where a field's value comes from.
 #[derive(Debug)]
 pub(super) enum From {
     Event(JpQuery),
@@ -78,7 +78,7 @@ impl Mappings {
         Self(compiled)
     }
 
-    /// Whether a provider is mapped.
+    /// Whether a provider has a mapping.
     pub(crate) fn has(&self, provider: &str) -> bool {
         self.0.contains_key(provider)
     }
@@ -139,7 +139,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Kinds that the mapping itself names must exist.
+    /// Checks that kinds given as constants exist.
     fn check_constants(&mut self, place: &str, name: &str, source: &Source) {
         let known: Vec<&str> = match name {
             "kind" => kind::names(),

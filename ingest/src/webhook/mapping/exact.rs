@@ -6,9 +6,9 @@ use tributary_runtime::stage::Rejection;
 
 use crate::scalar::json_rejection;
 
-/// The JSON with every number as the text it was written as: amounts and ids must not pass through a float.
+/// The JSON with every number as text: amounts and ids must not pass through a float.
 pub(super) fn exact(json: &str) -> Result<Value, Rejection> {
-    // Whether it is well-formed is asked of the text as it came.
+    // Checks the original text first, because the conversion also accepts malformed JSON.
     serde_json::from_str::<&RawValue>(json).map_err(|error| json_rejection(&error))?;
     let mut out = String::with_capacity(json.len() + json.len() / 8);
     let (mut in_string, mut escaped, mut in_number) = (false, false, false);

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// One sort of event in the bodies of a provider.
+/// The mapping of one sort of event in the bodies of a provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EventMapping {
-    /// JSONPath (RFC 9535) of what is an event each. Numbers are seen as text: `$.data[?@.status == '5']`.
+    /// JSONPath (RFC 9535) of the events. Numbers are compared as text: `$.data[?@.status == '5']`.
     pub each: String,
     /// Fields of the native record.
     pub fields: BTreeMap<String, FieldMapping>,
     /// Traits.
     pub traits: BTreeMap<String, FieldMapping>,
-    /// Own dimensions, of those that `ingest.dimensions` declares.
+    /// Own dimensions, as declared in `ingest.dimensions`.
     pub dimensions: BTreeMap<String, FieldMapping>,
 }
 
@@ -28,27 +28,27 @@ impl Default for EventMapping {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected text, or a table of path, root, value, map, default, prefix and form")]
 pub enum FieldMapping {
-    /// Text that begins with `$`: a path in the event. Other text: a constant.
+    /// A text that begins with `$` is a path in the event; any other text is a constant.
     Text(String),
-    /// Anything more.
+    /// The full form.
     Source(Source),
 }
 
-/// Where a field comes from, and what becomes of it.
+/// Where a field's value comes from, and how it is converted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Source {
-    /// JSONPath in the event. One of `path`, `root` and `value` is given.
+    /// JSONPath in the event. Exactly one of `path`, `root` and `value` is given.
     pub path: String,
     /// JSONPath in the whole body.
     pub root: String,
     /// A constant.
     pub value: String,
-    /// What each text becomes; one that is not listed becomes `default`. A milestone or kind that becomes nothing is no event.
+    /// Converts texts; a text that is not listed becomes `default`. If a milestone or kind becomes empty, there is no event.
     pub map: BTreeMap<String, String>,
-    /// What stands for nothing, and for what is not listed in `map`.
+    /// The value if there is none, or if it is not listed in `map`.
     pub default: String,
-    /// What is put before the text: the scope of an OpenID.
+    /// Put before the text, for example the scope of an OpenID.
     pub prefix: String,
     /// How the text is written.
     pub form: TextForm,
@@ -58,7 +58,7 @@ pub struct Source {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TextForm {
-    /// As the native record has it.
+    /// As in the native record.
     #[default]
     Text,
     /// A time: seconds since 1970-01-01 UTC.

@@ -10,14 +10,14 @@ use crate::native::statement::Says;
 use crate::normalise::salesforce_id::{ACCOUNT, CONTACT, LEAD, long_form};
 use crate::traits::RawTraits;
 
-/// What people call the status of a task that was done.
+/// Statuses of a task that mean it was done.
 const DONE: [&str; 4] = ["completed", "done", "closed", "已完成"];
 
-/// What the ids of tasks and events begin with.
+/// Prefixes of the ids of tasks and events.
 const TASK: &str = "00T";
 const EVENT: &str = "00U";
 
-/// A task is a touch once it was done. The touch has the task's id: told twice, it is one.
+/// A task becomes a touch once it is done. The touch has the task's id: reported twice, it is one.
 pub(super) fn task(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
     if head.deleted() {
         gone(head, TASK, fields, records);
@@ -30,19 +30,19 @@ pub(super) fn task(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Record
         records.nothing();
         return Ok(());
     }
-    // Who logs a call says when it was.
+    // Somebody who logs a call states when it was.
     let logged = if head.created() { "ActivityDate" } else { "CompletedDateTime" };
     let time_ms = time(fields, "CompletedDateTime", records).or_else(|| time(fields, logged, records));
     activity(head, TASK, time_ms, "task", fields, records)
 }
 
-/// An event is a touch when it took place, or, where that is to come, when it was agreed upon.
+/// An event becomes a touch at the time when it took place; if that is in the future, when it was scheduled.
 pub(super) fn event(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) -> Result<(), Rejection> {
     if head.deleted() {
         gone(head, EVENT, fields, records);
         return Ok(());
     }
-    // Every colleague who is invited has a copy.
+    // Every invited colleague has a copy of it.
     if !head.created() || text(fields, "IsChild", records).as_deref() == Some("true") {
         records.nothing();
         return Ok(());
@@ -64,7 +64,7 @@ fn activity(
 ) -> Result<(), Rejection> {
     let time_ms = time_ms.map_or(head.time_ms, |time_ms| time_ms.min(head.time_ms));
     let id = id(head, prefix);
-    // What was taken back with its record stays so: of a record that is back it is another event.
+    // A retraction is for ever. So the touch of a restored record needs another event id.
     let event_id = if head.restored() { &head.event_id } else { &id };
     let mut record = CrmRecord::new(event_id, time_ms).of(&id, head.time_ms);
     if !name(&mut record, fields, records) {
@@ -81,8 +81,8 @@ fn activity(
     Ok(())
 }
 
-/// The touch of an activity that was deleted is taken back. What was told before touches knew their records is found by whom it was with,
-/// where the event says so (an enriched field).
+/// Retracts the touch of a deleted activity. Touches from before records were stored with touches are found by their contact, if the event
+/// names it (an enriched field).
 fn gone(head: &Head<'_>, prefix: &str, fields: &RawTraits<'_>, records: &mut Records<'_>) {
     let id = id(head, prefix);
     let mut touch = CrmRecord::new(&id, head.time_ms);
@@ -96,13 +96,13 @@ fn id(head: &Head<'_>, prefix: &str) -> String {
     format!("salesforce:activity:{}", long_form(head.id, prefix))
 }
 
-/// Names with whom an activity is; whether the event says so.
+/// Adds the identifiers of the activity's contact; returns whether the event names it.
 fn name(record: &mut CrmRecord, fields: &RawTraits<'_>, records: &mut Records<'_>) -> bool {
     let who = text(fields, "WhoId", records).unwrap_or_default();
     let what = text(fields, "WhatId", records).unwrap_or_default();
     let account = text(fields, "AccountId", records).unwrap_or_default();
     let account = if what.starts_with(ACCOUNT) { &what } else { &account };
-    // The account of an activity is that of what it is about: it is not always that of the person.
+    // The account of an activity is that of its subject, which is not always the contact's.
     match (who.get(..3), account.is_empty()) {
         (Some(CONTACT), _) => record.name("crm_contact", &who, records),
         (Some(LEAD), _) => record.name("crm_lead", &who, records),

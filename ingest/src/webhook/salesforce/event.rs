@@ -29,22 +29,22 @@ pub(super) struct ChangeEvent<'a> {
     element: &'a RawValue,
     /// The object: `Contact`.
     pub(super) entity: Cow<'a, str>,
-    /// What happened: `CREATE`, `UPDATE`, `DELETE`, `UNDELETE`, or one of `GAP_`.
+    /// The type of change: `CREATE`, `UPDATE`, `DELETE`, `UNDELETE`, or one with `GAP_`.
     pub(super) change: Cow<'a, str>,
     pub(super) ids: Vec<Scalar<'a>>,
     pub(super) transaction: Option<Cow<'a, str>>,
     sequence: Option<Cow<'a, str>>,
     committed: Scalar<'a>,
     pub(super) fields: RawTraits<'a>,
-    /// Fields that have no value any more: a null alone says nothing, for some clients write one for every field that did not change.
+    /// Fields that were cleared. A null alone does not say so: some clients send null for every field that did not change.
     pub(super) cleared: Vec<String>,
-    /// What could not be read so far.
+    /// Fields that could not be read so far.
     pub(super) ignored: Ignored,
 }
 
 impl<'a> ChangeEvent<'a> {
     /// # Errors
-    /// When it is no change event.
+    /// When it is not a change event.
     pub(super) fn read(element: &'a RawValue) -> Result<Self, Rejection> {
         let mut ignored = Ignored::default();
         let mut fields = fields(element, &mut ignored)?;
@@ -81,15 +81,15 @@ impl<'a> ChangeEvent<'a> {
     /// When it was committed, milliseconds since 1970-01-01 UTC.
     ///
     /// # Errors
-    /// When the header does not say, or not so.
+    /// When the header has no valid time.
     pub(super) fn time_ms(&self) -> Result<i64, Rejection> {
         millis(self.committed.clone(), "commitTimestamp")
     }
 
-    /// What tells the event from all others: its place in its transaction, or its content.
+    /// Identifies the event: its position in its transaction, or its content.
     ///
     /// # Errors
-    /// When it is not well-formed.
+    /// When it is malformed.
     pub(super) fn key(&self) -> Result<String, Rejection> {
         match (&self.transaction, &self.sequence) {
             (Some(key), Some(sequence)) => Ok(format!("{key}:{sequence}")),

@@ -12,15 +12,15 @@ use crate::milestone::Given;
 use crate::time::OfDay;
 use crate::traits::RawTraits;
 
-/// What an event says of each of its records.
+/// The part of an event that applies to each of its records.
 pub(super) struct Head<'a> {
     pub(super) event_id: String,
     pub(super) time_ms: i64,
     pub(super) id: &'a str,
     pub(super) change: &'a str,
-    /// Of a deleted record, the one that it was merged into.
+    /// The record that a deleted one was merged into.
     pub(super) merged_into: Option<&'a str>,
-    /// Fields that have no value any more.
+    /// Fields that were cleared.
     pub(super) cleared: &'a [String],
 }
 
@@ -29,12 +29,12 @@ impl Head<'_> {
         matches!(self.change, "CREATE" | "UNDELETE")
     }
 
-    /// Whether it is back after it was deleted.
+    /// Whether the record was restored after a deletion.
     pub(super) fn restored(&self) -> bool {
         self.change == "UNDELETE"
     }
 
-    /// What the event says of a field that has this value in it.
+    /// The statement on a field with this value in the event.
     pub(super) fn given<T>(&self, name: &str, value: Option<T>) -> Given<T> {
         match value {
             Some(value) => Given::Is(value),
@@ -43,7 +43,7 @@ impl Head<'_> {
         }
     }
 
-    /// Whether the event says that a field has no value any more.
+    /// Whether the event clears a field.
     pub(super) fn clears(&self, name: &str) -> bool {
         self.cleared.iter().any(|cleared| cleared == name)
     }
@@ -53,20 +53,20 @@ impl Head<'_> {
     }
 }
 
-/// The text of a field; `None` where it did not change.
+/// The text of a field; `None` if it did not change.
 ///
 /// # Errors
-/// When it is no text.
+/// When it is not a text.
 pub(super) fn plain<'a>(fields: &RawTraits<'a>, name: &'static str) -> Result<Option<Cow<'a, str>>, Rejection> {
     fields.get(name).map(|raw| field(raw, name)).transpose().map(Option::flatten)
 }
 
-/// The text of a field; `None` where it did not change, or is no text and is left out.
+/// The text of a field; `None` if it did not change, or is not a text and is left out.
 pub(super) fn text<'a>(fields: &RawTraits<'a>, name: &'static str, records: &mut Records<'_>) -> Option<Cow<'a, str>> {
     records.read(plain(fields, name)).flatten()
 }
 
-/// A time: a date with its time, a date alone (noon), or milliseconds; `None` where it did not change, or is no time and is left out.
+/// A time: a date with a time, a date alone (noon), or milliseconds; `None` if it did not change, or is not a time and is left out.
 pub(super) fn time(fields: &RawTraits<'_>, name: &'static str, records: &mut Records<'_>) -> Option<i64> {
     let text = text(fields, name, records)?;
     let text = if name == "ActivityDate" { day(text) } else { text };
@@ -75,7 +75,7 @@ pub(super) fn time(fields: &RawTraits<'_>, name: &'static str, records: &mut Rec
 
 const DAY_MS: i64 = 86_400_000;
 
-/// The text of a field that is a day, which is also sent as its midnight UTC: in milliseconds, or written out.
+/// The text of a field that is a day. Such fields may also be sent as midnight UTC, in milliseconds or written out.
 pub(super) fn day(text: Cow<'_, str>) -> Cow<'_, str> {
     if let Some((day, "T00:00:00Z" | "T00:00:00.000Z" | "T00:00:00.000+0000")) = text.split_at_checked(10) {
         return day.to_owned().into();

@@ -13,31 +13,31 @@ use super::event::ChangeEvent;
 use super::head::plain;
 use crate::normalise::salesforce_id::{ACCOUNT, CONTACT, LEAD, long_form};
 
-/// At most three records are merged at a time, and one of them stays.
+/// Salesforce merges at most three records at a time, and one of them stays.
 const LOSERS_MAX: usize = 2;
 
-/// Objects whose records can be merged: what their ids begin with, and the fields by which others hang on them.
+/// Objects whose records can be merged: prefix of their ids, and the fields by which other records refer to them.
 const MERGEABLE: [(&str, &str, &[&str]); 3] = [
     ("Contact", CONTACT, &["ContactId", "WhoId"]),
     ("Account", ACCOUNT, &["AccountId", "WhatId"]),
     ("Lead", LEAD, &["LeadId", "WhoId"]),
 ];
 
-/// What a transaction did with the records of one object.
+/// The changes of a transaction to the records of one object.
 #[derive(Debug, Default)]
 struct Changed {
     deleted: BTreeSet<String>,
     updated: BTreeSet<String>,
-    /// Records that others hang on now.
+    /// Records that other records refer to now.
     parents: BTreeSet<String>,
 }
 
-/// The winner of each merge, by transaction and object, with its losers.
+/// By transaction and object: the losers of a merge, and its winner.
 #[derive(Debug, Default)]
 pub(super) struct Merges(BTreeMap<(String, &'static str), (BTreeSet<String>, String)>);
 
 impl Merges {
-    /// Of the events of one body.
+    /// From the events of one body.
     pub(super) fn of<'a>(events: impl Iterator<Item = &'a ChangeEvent<'a>> + Clone) -> Self {
         let deletes = |event: &&ChangeEvent<'_>| event.change == "DELETE" && event.transaction.is_some();
         if !events.clone().any(|event| deletes(&event)) {
@@ -80,7 +80,8 @@ impl Changed {
         }
     }
 
-    /// Losers and winner: where what was hung elsewhere hangs on one record now, that one; else the one that was updated.
+    /// Losers and winner of a merge. The winner is the record that the others' references point to now; without such references, the record
+    /// that was updated.
     fn merge(self) -> Option<(BTreeSet<String>, String)> {
         let Self { deleted, updated, parents } = self;
         if deleted.is_empty() || deleted.len() > LOSERS_MAX {

@@ -24,7 +24,7 @@ const TRAITS: [(&str, &str); 6] = [
 
 fn describe(record: &mut CrmRecord, fields: &RawTraits<'_>, of_account: bool, records: &mut Records<'_>) {
     for (name, kind) in NAMES {
-        // A lead's web site is no account of the CRM, and an account has no address of its own.
+        // A lead's web site is not an account of the CRM, and an account has no email address.
         if of_account == (kind == "domain")
             && let Some(text) = text(fields, name, records)
         {
@@ -33,7 +33,7 @@ fn describe(record: &mut CrmRecord, fields: &RawTraits<'_>, of_account: bool, re
     }
     for (name, called) in TRAITS {
         match fields.get(name) {
-            // A person's name has parts.
+            // A person's name is an object of several parts.
             Some(raw) if raw.get().starts_with('{') => {
                 let parts = serde_json::from_str(raw.get()).map_err(|error| json_rejection(&error));
                 let parts: RawTraits<'_> = records.read(parts).unwrap_or_default();
@@ -67,7 +67,7 @@ pub(super) fn person(entity: &str, head: &Head<'_>, fields: &RawTraits<'_>, reco
     converted(head, fields, records);
 }
 
-/// A lead became a contact of an account, and perhaps an opportunity.
+/// A lead was converted to a contact with an account, and perhaps an opportunity.
 fn converted(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>) {
     let (contact, account) = (text(fields, "ConvertedContactId", records), text(fields, "ConvertedAccountId", records));
     let named = [("crm_contact", contact), ("crm_account", account)];
@@ -75,7 +75,7 @@ fn converted(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>)
     if named.iter().any(|(kind, _)| *kind == "crm_contact") {
         link(head, "crm_lead", &named, "converted", records);
     } else if !named.is_empty() {
-        // Who has no contact belongs to the account all the same.
+        // A lead converted without a contact still belongs to the account.
         let mut identify = CrmRecord::new(format!("{}:converted", head.event_id), head.time_ms);
         identify.name("crm_lead", head.id, records);
         named.iter().for_each(|(kind, id)| identify.name(kind, id, records));
@@ -89,7 +89,7 @@ fn converted(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Records<'_>)
     }
 }
 
-/// A deleted record lives on in another.
+/// A deleted record was merged into another one.
 pub(super) fn merged(entity: &str, head: &Head<'_>, records: &mut Records<'_>) {
     let kind = match entity {
         "Account" => "crm_account",
@@ -121,7 +121,7 @@ pub(super) fn account(head: &Head<'_>, fields: &RawTraits<'_>, records: &mut Rec
     }
 }
 
-/// An account was deleted, and not because it was merged into another.
+/// An account was deleted, not merged.
 pub(super) fn gone(head: &Head<'_>, records: &mut Records<'_>) {
     let mut gone = CrmRecord::new(head.event_id.clone(), head.time_ms);
     gone.name("crm_account", head.id, records);

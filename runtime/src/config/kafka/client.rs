@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Secret;
 
-/// A pass-through value: text, a number, or true or false. Masked in print, for it may be a credential.
+/// A pass-through value: text, number or boolean. Printed as a mask, because it may be a credential.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "Scalar")]
 pub struct ClientValue(Secret);
 
 impl ClientValue {
-    /// The value as librdkafka takes it.
+    /// The value for librdkafka.
     pub fn text(&self) -> &str {
         self.0.expose()
     }
@@ -48,7 +48,7 @@ impl From<Scalar> for ClientValue {
     }
 }
 
-/// Client settings that are refused, with what to do instead. An entry that ends in `.` refuses all that begin with it.
+/// Properties that are refused, with what to do instead. An entry that ends in `.` refuses everything with this prefix.
 const REFUSED: [(&str, &str); 40] = [
     ("acks", "exactly-once needs `all`"),
     ("auto.offset.reset", "a lost position must stop the worker, never move it"),
@@ -69,7 +69,7 @@ const REFUSED: [(&str, &str); 40] = [
     ("max.in.flight", "exactly-once limits it"),
     ("max.in.flight.requests.per.connection", "exactly-once limits it"),
     ("partition.assignment.strategy", "the worker owns it"),
-    ("partitioner", "keys must go where their actors live"),
+    ("partitioner", "keys must reach the partitions of their actors"),
     ("plugin.library.paths", "it would load code into the service"),
     ("sasl.kerberos.kinit.cmd", "it would run a command"),
     ("sasl.", "use [kafka.security]"),
@@ -92,13 +92,13 @@ const REFUSED: [(&str, &str); 40] = [
     ("debug", "it writes credentials and records to the log"),
 ];
 
-/// Why a client setting is refused, if it is.
+/// Why a property is refused; `None` if it is not.
 pub fn refusal(key: &str) -> Option<&'static str> {
     let refused = REFUSED.iter().find(|(name, _)| *name == key || (name.ends_with('.') && key.starts_with(name)));
     refused.map(|(_, instead)| *instead)
 }
 
-/// Why the Kafka client does not take a setting, if it does not. Its own words would repeat the value.
+/// Why librdkafka does not accept a property; `None` if it does. Its own message would repeat the value.
 #[cfg(feature = "native")]
 pub(super) fn client_refuses(key: &str, value: &str) -> Option<&'static str> {
     use rdkafka::error::KafkaError;

@@ -21,7 +21,7 @@ impl Inner {
         Ok(counts)
     }
 
-    /// Counts dropped records. Only one thread drops.
+    /// Counts dropped records. Only one thread drops records.
     pub(in super::super) fn count_dropped(
         &self,
         batch: &mut WriteBatch,
@@ -46,7 +46,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Takes out what was noted of the dead letters of raw records from an offset on, below another.
+    /// Deletes the notes on dead letters of raw records from one offset to below another.
     pub(in super::super) fn delete_letters(
         &self,
         batch: &mut WriteBatch,
@@ -57,7 +57,7 @@ impl Inner {
         Ok(())
     }
 
-    /// The places of the raw records whose dead letters were dropped.
+    /// The raw records whose dead letters were dropped.
     pub(in super::super) fn letters(&self) -> Result<Vec<(Topic, u32, u64, u32)>, EmbeddedError> {
         let place = |key: &[u8]| {
             let (index, record) = (key.last_chunk::<4>()?, key.get(..key.len().saturating_sub(4))?);
@@ -67,14 +67,14 @@ impl Inner {
         Ok(self.notes(&[LETTER])?.iter().filter_map(|(key, _)| place(key)).collect())
     }
 
-    /// Notes who is to be forgotten, in the batch that has made it so. For who holds the positions.
+    /// Notes pending erasures in the batch that makes them. The caller holds the lock on positions.
     pub(in super::super) fn put_pending(
         &self,
         batch: &mut WriteBatch,
         erasures: &[Erasure],
         noted_ms: i64,
     ) -> Result<(), EmbeddedError> {
-        // Grows with every write, also from one start to the next.
+        // It grows with every write, also across restarts.
         let number = self.db.latest_sequence_number();
         let mut latest: BTreeMap<Vec<u8>, (i64, &Identifier)> = BTreeMap::new();
         for Erasure { of, until_ms } in erasures {
@@ -91,7 +91,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Who is to be forgotten.
+    /// The pending erasures.
     pub(in super::super) fn pending(&self) -> Result<Vec<Pending>, EmbeddedError> {
         let one = |value: &[u8]| {
             let (until, rest) = value.split_first_chunk::<8>()?;
@@ -103,7 +103,7 @@ impl Inner {
         Ok(self.notes(&[ERASED])?.iter().filter_map(|(_, value)| one(value)).collect())
     }
 
-    /// Takes out who was forgotten, unless there was something new of them since.
+    /// Deletes the notes of finished erasures, unless one was noted again since.
     pub(in super::super) fn settle_pending(&self, batch: &mut WriteBatch, done: &[Pending]) -> Result<(), EmbeddedError> {
         let now = self.pending()?;
         for pending in done.iter().filter(|pending| now.contains(pending)) {
@@ -112,7 +112,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Notes that the bytes of deleted records from an offset on, up to another, are still in the files.
+    /// Notes that bytes of deleted records between these offsets are still in the files.
     pub(in super::super) fn put_unclean(
         &self,
         batch: &mut WriteBatch,
@@ -126,7 +126,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Where bytes of deleted records are still in the files.
+    /// Ranges whose deleted bytes are still in the files.
     pub(in super::super) fn unclean(&self) -> Result<Vec<(Topic, u32, u64, u64)>, EmbeddedError> {
         let one = |key: &[u8], value: &[u8]| {
             let (topic, at) = keys::parse_place(key)?;

@@ -14,26 +14,27 @@ use crate::kafka::reach::answers;
 use crate::metrics::{CONSUMER_LAG_RECORDS, HELD_UP_SECONDS};
 use crate::topic::Topic;
 
-/// How long after the statistics were taken they are told; the next ones come after 5 s.
+/// How long statistics are published after they were taken; the next ones come after 5 s.
 const FRESH: Duration = Duration::from_secs(12);
-/// How often it is said that a transaction hangs.
+/// How often it is logged that a transaction hangs.
 const SAY_AGAIN: Duration = Duration::from_mins(1);
 
-/// Transactions that are open, by input and partition.
+/// Open transactions, by input and partition.
 pub(in crate::kafka) type HeldUps = BTreeMap<(Topic, u32), HeldUp>;
 
-/// A transaction that is open.
+/// An open transaction.
 pub(in crate::kafka) struct HeldUp {
-    /// Where it begins.
+    /// Its first offset.
     offset: i64,
-    /// Since when it is the first.
+    /// Since when it is the first one.
     since: Instant,
-    /// When that was said.
+    /// When it was last logged.
     said: Option<Instant>,
 }
 
 impl KafkaSession {
-    /// Tells what the latest statistics say of the partitions we have. They speak of the past: what was done since makes them void.
+    /// Publishes the lag of the owned partitions, from the latest statistics. Statistics describe the past: records processed since then
+    /// are not in them.
     pub(in crate::kafka) fn publish_lag(&mut self) {
         let Some(consumer) = self.consumer.as_ref() else { return };
         let Some(Noted { statistics, taken }) = consumer.context().take_statistics() else { return };
@@ -46,7 +47,7 @@ impl KafkaSession {
             for (topic, name) in &self.inputs {
                 let place = Place { stage: self.log.stage, topic: *topic, partition: number };
                 let found = i32::try_from(number).ok().and_then(|at| statistics.topics.get(name)?.partitions.get(&at));
-                // What was taken before the partition was last begun speaks of records that will come again.
+                // Statistics from before the partition was last started count records that will be read again.
                 let begun = self.since.get(&number).is_some_and(|since| *since < taken);
                 let fetched = begun && owned.phase == Phase::Ready && !self.stands_still(*topic, number);
                 let known = found.filter(|partition| fetched && is_fetched(partition, &statistics));
@@ -62,35 +63,35 @@ impl KafkaSession {
         }
     }
 
-    /// The partition is no longer ours: nothing is known of it.
+    /// The partition was revoked: removes its values.
     pub(in crate::kafka) fn forget_lag(&mut self, partition: u32) {
         self.held_ups.retain(|(_, number), _| *number != partition);
         self.options.gauges.forget(self.log.stage, partition);
     }
 }
 
-/// Whether a partition is being fetched: what is known of its end comes with that.
+/// Whether a partition is being fetched: its end is known only then.
 fn is_fetched(partition: &Partition, statistics: &Statistics) -> bool {
     let from = statistics.brokers.values().find(|broker| broker.nodeid == partition.broker && broker.source != "logical");
     partition.fetch_state == "active" && from.is_some_and(answers)
 }
 
-/// Committed records of a partition that are not processed yet, of which those up to `committed` are, and those up to `next` were handed
-/// out; `None` while that is not known. Control records count while records are left.
+/// The number of committed records of a partition that are not processed yet. Those up to `committed` are processed, those up to `next`
+/// were delivered; `None` while unknown. Control records count, too, while records are left.
 fn lag(of: &Partition, committed: Option<u64>, next: Option<u64>) -> Option<u64> {
     let end = u64::try_from(of.ls_offset).ok()?;
-    // Where nothing was ever committed, it begins with the first record there is.
+    // If nothing was ever committed, it begins with the first record that exists.
     let done = committed.or_else(|| u64::try_from(of.lo_offset).ok())?;
-    // More was done than there was then.
+    // More was processed since the statistics were taken.
     let left = end.checked_sub(done)?;
-    // Control records, which end transactions, have offsets but never reach us: where the client has fetched and passed all up to the end (its position
-    // passes over them too), and what it has handed out is processed, nothing is left.
+    // Control records, which end transactions, have offsets but are not delivered. If the client has fetched everything up to the end (its
+    // position skips them, too) and what it delivered is processed, nothing is left.
     let passed_all = of.next_offset >= of.ls_offset && of.app_offset >= of.ls_offset && of.fetchq_cnt == 0;
     let handled_all = next.is_none_or(|next| next <= done);
     Some(if passed_all && handled_all { 0 } else { left })
 }
 
-/// Readers see nothing beyond the first open transaction. Returns for how long it has been that.
+/// Readers see nothing beyond the first open transaction. Returns for how long that has been the case.
 fn watch_stable(open: &mut HeldUps, place: (Topic, u32), partition: &Partition) -> Duration {
     let first = partition.ls_offset;
     if first >= partition.hi_offset || first < 0 {
@@ -106,8 +107,8 @@ fn watch_stable(open: &mut HeldUps, place: (Topic, u32), partition: &Partition) 
 }
 
 impl HeldUp {
-    /// The offset at which a transaction hangs, if it is to be said now. One that is open for longer than `hanging` is no worker's: the
-    /// brokers would have aborted it.
+    /// The offset at which a transaction hangs, if that is to be logged now. A transaction open for longer than `hanging` is not a
+    /// worker's: the brokers would have aborted it.
     fn hangs(&mut self, hanging: Duration) -> Option<i64> {
         let due = self.since.elapsed() > hanging && self.said.is_none_or(|said| said.elapsed() > SAY_AGAIN);
         due.then(|| {
@@ -131,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    /// The client's numbers for what it does not know.
+    /// librdkafka's number for an unknown offset.
     const INVALID: i64 = -1_001;
 
     /// A partition that was read to its end at 11: ten records and a control record.
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_where_all_was_fetched_handed_out_and_committed() {
+    fn lag_is_zero_when_all_was_fetched_delivered_and_committed() {
         assert_eq!(lag(&read(), Some(10), Some(10)), Some(0), "only the control record is left");
         assert_eq!(lag(&read(), Some(10), None), Some(0), "nothing came since the partition was begun");
         let empty = Partition { hi_offset: 0, ls_offset: 0, next_offset: 0, app_offset: INVALID, ..read() };
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn something_is_left_until_it_is_committed() {
+    fn lag_remains_until_records_are_committed() {
         assert_eq!(lag(&read(), Some(4), Some(10)), Some(7), "handed out, not committed");
         assert_eq!(
             lag(&Partition { next_offset: 4, ..read() }, Some(4), Some(4)),
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_told() {
+    fn an_unknown_lag_is_not_reported() {
         assert_eq!(lag(&Partition { ls_offset: INVALID, ..read() }, Some(10), Some(10)), None, "nothing was fetched yet");
         assert_eq!(lag(&read(), Some(12), Some(12)), None, "more was done than the statistics know of");
         let fetched = |partition: &Partition, broker: Broker| {

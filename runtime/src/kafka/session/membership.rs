@@ -7,31 +7,31 @@ use rdkafka::consumer::Consumer;
 use super::KafkaSession;
 use crate::obstacle::Obstacle;
 
-/// How long a rebalance may leave us without partitions before it is said. A usual one takes less than a second.
+/// How long a rebalance may leave a worker without partitions before that is reported. Usually it takes less than a second.
 const REBALANCE: Duration = Duration::from_secs(5);
-/// How often the group is asked again how many members it has, and how long it has for the answer.
+/// How often the group's number of members is requested, and the timeout of the request.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 const ASK: Duration = Duration::from_secs(1);
 
-/// What the group has told.
+/// The worker's membership in the group.
 #[derive(Debug, Default)]
 pub(in crate::kafka) struct Membership {
-    /// Whether we are one of the group, as far as we know.
+    /// Whether this worker is a member, as far as it knows.
     joined: bool,
-    /// When a rebalance took partitions; none was given since.
+    /// When a rebalance revoked partitions, if none was assigned since.
     taken: Option<Instant>,
-    /// Whether nothing is left for us because the group has more members than there are partitions.
+    /// Whether there are no partitions left because the group has more members than partitions.
     spare: bool,
     asked: Option<Instant>,
 }
 
 impl Membership {
-    /// The group has told us our share, which may be nothing.
+    /// The group has assigned partitions, possibly none.
     pub fn given(&mut self) {
         *self = Self { joined: true, ..Self::default() };
     }
 
-    /// Partitions were taken from us: by a rebalance, which gives some in their place, or because the group has `lost` us.
+    /// Partitions were revoked: by a rebalance, which assigns others, or because the group has `lost` this member.
     pub fn taken(&mut self, lost: bool) {
         *self = Self { joined: self.joined && !lost, taken: Some(Instant::now()), ..Self::default() };
     }
@@ -51,7 +51,7 @@ impl KafkaSession {
         self.membership.obstacle(self.has_nothing())
     }
 
-    /// Where we have nothing: asks the group from time to time whether that is as it should be.
+    /// If this worker has no partitions: asks the group from time to time whether that is right.
     pub(in crate::kafka) fn watch_share(&mut self) {
         let membership = &self.membership;
         let due = membership.asked.is_none_or(|asked| asked.elapsed() > ASK_EVERY);
@@ -65,14 +65,14 @@ impl KafkaSession {
         self.owned.partitions().next().is_none()
     }
 
-    /// How many members the group has; `None` when it does not answer.
+    /// The number of members of the group; `None` if it does not answer.
     fn members(&self) -> Option<usize> {
         let group = self.options.group(self.log.stage);
         let found = self.consumer.as_ref()?.fetch_group_list(Some(&group), ASK).ok()?;
         Some(found.groups().iter().map(|group| group.members().len()).sum())
     }
 
-    /// How many members the group can give a partition to.
+    /// The number of members that the group can give a partition to.
     fn places_to_give(&self) -> usize {
         let counts = self.inputs.iter().filter_map(|(topic, _)| self.counts.get(topic));
         counts.max().map_or(0, |count| *count as usize)
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_a_share_only_of_a_spare_member() {
+    fn only_a_spare_member_may_have_no_partitions() {
         let mut membership = Membership::default();
         assert_eq!(membership.obstacle(true), Some(Obstacle::Joining));
         membership.given();

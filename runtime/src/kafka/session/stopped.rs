@@ -18,33 +18,34 @@ use crate::kafka::options::accepted_group;
 use crate::log::LogError;
 use crate::topic::Topic;
 
-/// How often it is looked whether something was accepted, and how long an answer may take.
+/// How often accepted offsets are read, and the timeout of the request.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Looks what was accepted.
+/// Reads which refused records were accepted.
 #[derive(Default)]
 pub(in crate::kafka) struct Accepted {
-    /// Made when it is first needed.
+    /// Created when first needed.
     asker: Option<BaseConsumer<RestorerEvents>>,
     asked: BTreeMap<(Topic, u32), Instant>,
-    /// It was said that it cannot be seen.
+    /// Whether it was logged that they cannot be read.
     said: bool,
 }
 
 impl KafkaSession {
-    /// The producer goes too: nothing is read until the session has gone back to the committed offsets, and has paused what is stopped.
+    /// Drops the producer, too: nothing is read until the session has recovered from the committed offsets and paused the stopped
+    /// partitions.
     pub(in crate::kafka) fn stop_place(&mut self, topic: Topic, partition: u32) {
         self.owned.stop(topic, partition);
         self.producer = None;
     }
 
-    /// Whether a partition of one input is ours and stopped.
+    /// Whether a partition of one input is owned and stopped.
     pub(in crate::kafka) fn stands_still(&self, topic: Topic, partition: u32) -> bool {
         self.places.contains(&(topic, partition)) && self.owned.is_stopped(topic, partition)
     }
 
-    /// Pauses the inputs of these partitions that are stopped.
+    /// Pauses those inputs of these partitions that are stopped.
     pub(in crate::kafka) fn pause_stopped(&self, partitions: impl IntoIterator<Item = u32>) -> Result<(), LogError> {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
@@ -71,13 +72,13 @@ impl KafkaSession {
             self.seek(list.clone())?;
             self.consumer()?.resume(&list).map_err(|error| LogError::recover(OPERATION, error))?;
         }
-        // Only now: until the client reads it again it stands still.
+        // Only now: it stays stopped until the client reads it again.
         self.owned.resume(topic, partition);
         self.accepted.asked.remove(&(topic, partition));
         Ok(())
     }
 
-    /// What was accepted of a partition, as far as it is looked at now.
+    /// The accepted offset of a partition, if it is time to read it.
     pub(in crate::kafka) fn look_accepted(&mut self, topic: Topic, partition: u32) -> Option<u64> {
         let asked = self.accepted.asked.get(&(topic, partition));
         if asked.is_some_and(|asked| asked.elapsed() < LOOK_EVERY) {
@@ -93,7 +94,7 @@ impl KafkaSession {
                 if !std::mem::replace(&mut self.accepted.said, true) {
                     let group = accepted_group(&self.options.group_prefix);
                     let stage = self.log.stage;
-                    tracing::warn!(stage, %error, group, "it cannot be seen what was accepted: this login needs Read on the group");
+                    tracing::warn!(stage, %error, group, "accepted offsets cannot be read: this login needs Read on the group");
                 }
                 None
             }

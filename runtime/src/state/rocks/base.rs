@@ -40,8 +40,8 @@ impl Store for RocksStore {
     }
 }
 
-/// Where the values of an actor from `from` (inclusive) to `to` (exclusive; empty: to the end) begin, and the options that end an iterator
-/// behind the last of them; `None` where there can be none.
+/// The start key and the iterator options for the values of an actor from `from` (inclusive) to `to` (exclusive; empty: to the end); `None`
+/// if the range is empty.
 pub(super) fn range(actor: &ActorKey, from: &[u8], to: &[u8]) -> Option<(Vec<u8>, ReadOptions)> {
     let start = [actor.0.as_slice(), from].concat();
     let end = if to.is_empty() { prefix_end(&actor.0) } else { [actor.0.as_slice(), to].concat() };
@@ -63,7 +63,8 @@ pub(super) fn over_all() -> ReadOptions {
     options
 }
 
-/// The next actors of a kind behind `after`, at most `max`, of an iterator over all. The iterator's status tells whether they could be read.
+/// The next actors of a kind after `after`, at most `max`, from an iterator over all. The iterator's status shows whether they could be
+/// read.
 pub(super) fn actors<D: DBAccess>(
     rows: &mut DBRawIteratorWithThreadMode<'_, D>,
     tag: u8,

@@ -10,15 +10,15 @@ use super::StoreError;
 use crate::descriptors;
 use crate::rocks_failure::{is_damage, is_full, is_locked};
 
-/// Marks a folder as broken.
+/// Name of the file that marks a folder as damaged.
 const MARK: &str = "CORRUPT";
 
-/// Whether a folder was marked as broken.
+/// Whether a folder is marked as damaged.
 pub(super) fn is_marked(path: &Path) -> bool {
     path.join(MARK).exists()
 }
 
-/// Marks a folder as broken if the error means so; returns the message.
+/// Marks a folder as damaged if the error says so; returns the error's text.
 pub(super) fn tell(path: &Path, error: &rocksdb::Error) -> String {
     if descriptors::says_none_left(error.as_ref()) {
         return format!("{error}{}", descriptors::ADVICE);
@@ -43,7 +43,7 @@ pub(super) fn open_failed(path: &Path, operation: &'static str, error: &rocksdb:
     }
 }
 
-/// Moves a folder that cannot be used out of the way, next to itself, for inspection. An older one is removed.
+/// Renames a folder that cannot be used, for inspection. A former one is removed.
 pub(super) fn set_aside(path: &Path, why: &str) -> Result<(), StoreError> {
     let mut aside = path.to_owned().into_os_string();
     aside.push(".corrupt");

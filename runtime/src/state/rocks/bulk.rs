@@ -8,12 +8,12 @@ use crate::exactly_once::Position;
 use crate::state::load::Load;
 
 impl RocksStore {
-    /// Takes in what was collected, as one sorted file: a tenth of the work of writing it. All or nothing, and durable.
+    /// Ingests the collected changes as one sorted file: a tenth of the work of writing them. Atomic and durable.
     ///
     /// # Errors
     /// When the partition was opened again since, or the file system fails.
     pub fn ingest(&self, load: &mut Load, position: Position) -> Result<(), StoreError> {
-        // Where nothing is there, nothing is to be removed.
+        // In an empty store there is nothing to delete.
         let removes = self.position()?.is_some();
         let encoded = position.encode();
         load.push(POSITION_KEY, Some(&encoded));
@@ -39,8 +39,8 @@ impl RocksStore {
         self.inner.db.ingest_external_file_opts(&ingest, vec![file]).map_err(failed)
     }
 
-    /// What was taken in may lie over one another for a while: compacting it at once makes the restore of the other partitions wait, and
-    /// takes longer than to compact all of it later.
+    /// Files of a restore may overlap for a while. Compacting them at once would delay the restore of other partitions, and take longer
+    /// than compacting all of them later.
     pub(super) fn set_loaded(&self, writer: &mut Writer, loaded: bool) -> Result<(), StoreError> {
         if writer.loaded != loaded {
             let files = if loaded { LOADED_FILES } else { OVERLAPPING_FILES };

@@ -40,10 +40,11 @@ const POSITION_KEY: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0position";
 /// Version of the position, and with it of the whole folder.
 const POSITION_VERSION: u8 = 1;
 
-/// However little is written, a crash takes away no more than this. What was restored is compacted as late.
+/// Longest time without a flush: a crash loses no more than this, however little is written. Restored data is compacted after the same
+/// time.
 const FLUSH_AFTER: Duration = Duration::from_mins(10);
 
-/// How many table files a store keeps open by default.
+/// Table files that a store keeps open by default.
 const TABLES: i32 = 256;
 
 /// A store cannot be opened, read or written.
@@ -65,18 +66,18 @@ pub enum StoreError {
         /// The folder.
         path: PathBuf,
     },
-    /// Somebody else in this process has taken the partition over.
+    /// The partition was opened again in this process.
     #[error("the state folder {} was taken over by another worker", path.display())]
     Superseded {
         /// The folder.
         path: PathBuf,
     },
-    /// There is no room on the disk.
+    /// The disk is full.
     #[error("the state folder {}: {operation} failed: no space left on the device; make room", path.display())]
     Full {
         /// The folder.
         path: PathBuf,
-        /// What was being done.
+        /// What was tried.
         operation: &'static str,
     },
     /// RocksDB or the file system failed.
@@ -84,32 +85,33 @@ pub enum StoreError {
     Failed {
         /// The folder.
         path: PathBuf,
-        /// What was being done.
+        /// What was tried.
         operation: &'static str,
-        /// What was said.
+        /// The error.
         why: String,
     },
 }
 
-/// What the stores of a process share: one cache, with the write buffers charged to it, so that their memory is bounded together.
+/// Shared by the stores of a process: one cache, to which write buffers are charged, so that their memory has one limit.
 pub struct StoreBudget {
     cache: Cache,
     buffers: WriteBufferManager,
-    /// A partition may come back, or go to another worker, while its former owner still holds it: they share the database then.
+    /// Open databases. A partition may come back, or go to another worker, while its former owner still holds it: they then share the
+    /// database.
     open: Mutex<BTreeMap<PathBuf, Weak<Inner>>>,
     /// Table files that each store keeps open.
     tables: i32,
 }
 
 impl StoreBudget {
-    /// At most about `bytes` for blocks, indexes, filters and write buffers; half of it may be write buffers.
+    /// At most about `bytes` for blocks, indexes, filters and write buffers; at most half of it for write buffers.
     pub fn new(bytes: usize) -> Self {
         let cache = Cache::new_lru_cache(bytes);
         let buffers = WriteBufferManager::new_write_buffer_manager_with_cache(bytes / 2, false, cache.clone());
         Self { cache, buffers, open: Mutex::default(), tables: TABLES }
     }
 
-    /// The same, whose stores keep so many table files open each.
+    /// The same, with this many open table files per store.
     #[must_use]
     pub fn with_tables(self, tables: u64) -> Self {
         Self { tables: i32::try_from(tables).unwrap_or(i32::MAX), ..self }
@@ -146,14 +148,14 @@ struct Inner {
 }
 
 struct Writer {
-    /// The latest opening: only it may write.
+    /// The number of the latest opening: only that one may write.
     claim: u64,
     flushed: Instant,
-    /// Whether files were taken in that compaction leaves alone for now.
+    /// Whether restored files are excluded from compaction for now.
     loaded: bool,
 }
 
-/// A handle on the committed state of one partition. Clones share it; only the latest [`RocksStore::open`] may write.
+/// A handle to the committed state of one partition. Clones share it; only the latest [`RocksStore::open`] may write.
 #[derive(Clone)]
 pub struct RocksStore {
     inner: Arc<Inner>,
@@ -161,11 +163,11 @@ pub struct RocksStore {
 }
 
 impl RocksStore {
-    /// Opens the state in the folder `path`, which is made if it is not there. A folder that RocksDB calls corrupt, or that has a
-    /// format this version does not know, is set aside and begun anew: the changelog has all of it.
+    /// Opens the state in the folder `path`, or creates it. A folder that is damaged, or has a format that this version does not know, is
+    /// renamed, and a new one begun: the changelog has all of the data.
     ///
     /// # Errors
-    /// When another process holds the folder, or when the file system fails.
+    /// When another process holds the folder, or the file system fails.
     pub fn open(path: &Path, budget: &StoreBudget) -> Result<Self, StoreError> {
         let mut open = lock(&budget.open);
         let inner = match open.get(path).and_then(Weak::upgrade) {
@@ -187,24 +189,24 @@ impl RocksStore {
         Ok(store)
     }
 
-    /// Opens the state in a folder for reading, as it was when it last reached the disk; another process may be writing to it.
+    /// Opens the state in a folder for reading, as last flushed to disk. Another process may be writing to it.
     ///
     /// # Errors
     /// When there is none, when another version wrote it, or when it cannot be read.
     pub fn open_read_only(path: &Path, budget: &StoreBudget) -> Result<Self, StoreError> {
         let mut options = database_options(budget);
-        // Opened once and for all: the writer may remove a file, but not from under who has it open.
+        // All files are opened once: the writer may delete a file, but it stays readable here.
         options.set_max_open_files(-1);
         let db = open_beside_writer(|| DB::open_for_read_only(&options, path, false));
         let db = db.map_err(|error| open_failed(path, "opening for reading", &error))?;
-        // No claim is the latest: nobody may write.
+        // An opening number that is never the latest, so that nobody can write.
         let writer = Mutex::new(Writer { claim: 1, flushed: Instant::now(), loaded: false });
         let store = Self { inner: Arc::new(Inner { db, path: path.to_owned(), writer }), claim: 0 };
         store.position()?;
         Ok(store)
     }
 
-    /// How far it has come; `None` when it is empty.
+    /// The position of the state; `None` if it is empty.
     ///
     /// # Errors
     /// When it cannot be read or another version wrote it.
@@ -226,7 +228,7 @@ impl RocksStore {
         self.inner.db.get(key).map_err(|error| self.inner.failed("reading", error))
     }
 
-    /// Writes changes and the position after them, all or nothing. Survives the process, but not a crash: see the module.
+    /// Writes changes and the position after them, atomically. Survives the process, but not a crash of the machine: see the module.
     ///
     /// # Errors
     /// When the partition was opened again since, or the write fails.
@@ -258,7 +260,7 @@ impl RocksStore {
         Ok(())
     }
 
-    /// Makes what was written so far survive a crash.
+    /// Flushes: what was written so far survives a crash.
     ///
     /// # Errors
     /// When the file system fails.
@@ -266,7 +268,7 @@ impl RocksStore {
         self.inner.db.flush().map_err(|error| self.inner.failed("flushing", error))
     }
 
-    /// The input offsets that the state stands for; `None` when it is empty.
+    /// The input offsets that the state includes; `None` if it is empty.
     ///
     /// # Errors
     /// When they cannot be read, or another version wrote them.
@@ -275,10 +277,10 @@ impl RocksStore {
         Inputs::decode(&bytes).map(Some).ok_or_else(|| StoreError::Format { path: self.inner.path.clone() })
     }
 
-    /// Reads every value, checking the checksum of every block; tells `read` the bytes of each. Returns how many there are.
+    /// Reads every value, with the checksum of every block; calls `read` with the bytes of each. Returns the number of values.
     ///
     /// # Errors
-    /// When something cannot be read: the folder is marked, and set aside by the next [`Self::open`].
+    /// When something cannot be read. The folder is marked then, and the next [`Self::open`] renames it.
     pub fn verify(&self, read: &mut dyn FnMut(u64)) -> Result<u64, StoreError> {
         let mut options = ReadOptions::default();
         options.set_total_order_seek(true);
@@ -295,7 +297,7 @@ impl RocksStore {
         Ok(count)
     }
 
-    /// Makes a copy of the state as it is now in the folder `to`, which must not exist: of hard links, where that is possible.
+    /// Copies the current state to the folder `to`, which must not exist; with hard links if possible.
     ///
     /// # Errors
     /// When the file system fails.
@@ -305,18 +307,18 @@ impl RocksStore {
         Checkpoint::new(&self.inner.db).map_err(failed)?.create_checkpoint(to).map_err(failed)
     }
 
-    /// Bytes on disk and in write buffers, roughly.
+    /// Approximate bytes on disk and in write buffers.
     pub fn size_bytes(&self) -> u64 {
         let property = |name| self.inner.db.property_int_value(name).ok().flatten().unwrap_or(0);
         property("rocksdb.total-sst-files-size") + property("rocksdb.cur-size-all-mem-tables")
     }
 
-    /// Whether RocksDB slows its writes or has stopped them, because flushes and compactions do not keep up.
+    /// Whether RocksDB slows or has stopped writes, because flushes and compactions do not keep up.
     pub fn is_stalled(&self) -> bool {
         STALLS.into_iter().any(|name| self.inner.db.property_int_value(name).ok().flatten().is_some_and(|value| value > 0))
     }
 
-    /// Removes everything, so that it is restored whole.
+    /// Deletes everything, so that it is restored completely.
     ///
     /// # Errors
     /// When the partition was opened again since, or the write fails.
@@ -348,7 +350,7 @@ impl Inner {
     }
 }
 
-/// A panic of another holder leaves nothing half-done in what is locked here.
+/// A panic while the lock was held cannot leave inconsistent data here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -40,7 +40,7 @@ impl Inner {
     }
 }
 
-/// A position that cannot be read is the next reader's to report.
+/// A position that cannot be read is reported by the next reader.
 fn has_unknown_format(db: &DB) -> bool {
     matches!(db.get(POSITION_KEY), Ok(Some(bytes)) if Position::decode(&bytes).is_none())
 }

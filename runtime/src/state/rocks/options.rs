@@ -7,11 +7,11 @@ use crate::state::ACTOR_KEY_LEN;
 
 const KIB: usize = 1024;
 const BLOCK_BYTES: usize = 16 * KIB;
-/// A memtable's size; also about what has to be read again from the changelog after a crash.
+/// A memtable's size; also about the amount of changelog that is read again after a crash.
 const MEMTABLE_BYTES_MAX: usize = 16 * KIB * KIB;
-/// How many files that may overlap are compacted.
+/// Number of overlapping files that starts a compaction.
 pub(super) const OVERLAPPING_FILES: i32 = 4;
-/// The same of a state that was restored: together about a gigabyte, and fewer than make RocksDB slow writes down (20).
+/// The same for a restored state: together about a gigabyte, and fewer than make RocksDB slow down writes (20).
 pub(super) const LOADED_FILES: i32 = 16;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 
@@ -34,15 +34,14 @@ pub(super) fn database_options(budget: &StoreBudget) -> Options {
     options
 }
 
-/// For files that are taken in whole. Most of what a changelog holds is out of date: compaction is soon to drop it, and then is the time
-/// to compress well.
+/// Options for files that are ingested. Most of a changelog is outdated: compaction soon drops it, and compresses the rest well.
 pub(super) fn bulk_options() -> Options {
     let mut options = table_options(None);
     options.set_bottommost_compression_type(DBCompressionType::Lz4);
     options
 }
 
-/// What a table file needs to be readable by the database.
+/// Options that make a table file readable by the database.
 fn table_options(cache: Option<&Cache>) -> Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_size(BLOCK_BYTES);

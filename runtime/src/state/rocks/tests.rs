@@ -76,7 +76,7 @@ fn a_cleared_store_is_empty_and_can_be_loaded_again() {
     load.push(&b, Some(b"2"));
     load.push(&a, None);
     store.ingest(&mut load, at(9)).unwrap();
-    // What a crash leaves of it: what was loaded is on the disk, so what was cleared must be gone from there.
+    // The files as after a crash: loaded data is on disk, so cleared data must be gone from there.
     for entry in fs::read_dir(folder.path()).unwrap() {
         let path = entry.unwrap().path();
         fs::copy(&path, crashed.path().join(path.file_name().unwrap())).unwrap();
@@ -103,7 +103,7 @@ fn only_the_latest_opening_writes() {
 fn a_folder_in_use_is_refused_with_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let held = RocksStore::open(folder.path(), &StoreBudget::new(8 << 20)).unwrap();
-    // Another budget knows nothing of the first one's stores, as another process would not.
+    // Another budget does not know the stores of the first one, as in another process.
     let refused = RocksStore::open(folder.path(), &StoreBudget::new(8 << 20)).err().unwrap();
     assert!(matches!(refused, StoreError::Locked { .. }), "{refused}");
     assert!(refused.to_string().contains(folder.path().to_str().unwrap()));
@@ -111,7 +111,7 @@ fn a_folder_in_use_is_refused_with_its_name() {
 }
 
 #[test]
-fn a_corrupt_folder_is_set_aside_and_begun_anew() {
+fn a_corrupt_folder_is_set_aside_and_created_again() {
     let folder = tempfile::tempdir().unwrap();
     let budget = StoreBudget::new(8 << 20);
     let path = folder.path().join("0");
@@ -134,7 +134,7 @@ fn a_position_of_another_version_is_refused() {
     assert_eq!(Position::decode(b"\x01short"), None);
 }
 
-/// Copies a folder as an earlier version left it; see `fixtures/README.md`.
+/// Copies a folder of an earlier version; see `fixtures/README.md`.
 fn fixture(version: &str, to: &Path) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/state/rocks/fixtures").join(version);
     std::fs::create_dir_all(to).unwrap();
@@ -157,7 +157,7 @@ fn a_folder_of_version_1_opens_with_what_is_in_it() {
 }
 
 #[test]
-fn a_folder_of_an_unknown_version_is_set_aside_and_begun_anew() {
+fn a_folder_of_an_unknown_version_is_set_aside_and_created_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("0");
     fixture("version-0", &path);
@@ -168,7 +168,7 @@ fn a_folder_of_an_unknown_version_is_set_aside_and_begun_anew() {
     assert!(folder.path().join("0.corrupt").exists());
 }
 
-/// Writes the fixtures anew, for a new version of the format: `cargo test -p tributary-runtime --features native fixtures -- --ignored`.
+/// Writes the fixtures for a new version of the format: `cargo test -p tributary-runtime --features native fixtures -- --ignored`.
 #[test]
 #[ignore = "writes files of the project"]
 fn write_the_fixtures() {

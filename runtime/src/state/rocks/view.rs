@@ -7,21 +7,21 @@ use super::{Inner, POSITION_KEY, RocksStore, StoreError};
 use crate::exactly_once::{INPUTS_KEY, Inputs, Position};
 use crate::state::{ACTOR_KEY_LEN, ActorKey, StateError};
 
-/// See the module. What was written later is not in it, whether it has reached the disk or not; what was written before is.
+/// See the module. It contains everything written before it was taken, whether or not it has reached the disk, and nothing written later.
 pub struct StoreView<'a> {
     inner: &'a Inner,
     snapshot: Snapshot<'a>,
 }
 
 impl RocksStore {
-    /// The state as it is now.
+    /// A view of the current state.
     pub fn view(&self) -> StoreView<'_> {
         StoreView { inner: &self.inner, snapshot: self.inner.db.snapshot() }
     }
 }
 
 impl StoreView<'_> {
-    /// The input offsets that it stands for; none where nothing was ever committed.
+    /// The input offsets that it includes; empty if nothing was ever committed.
     ///
     /// # Errors
     /// When they cannot be read, or another version wrote them.
@@ -30,7 +30,7 @@ impl StoreView<'_> {
         Inputs::decode(&bytes).ok_or_else(|| StoreError::Format { path: self.inner.path.clone() })
     }
 
-    /// How far it has come; `None` when it is empty.
+    /// The position of the state; `None` if it is empty.
     ///
     /// # Errors
     /// When it cannot be read or another version wrote it.
@@ -71,7 +71,7 @@ impl StoreView<'_> {
         rows.status().map_err(|error| self.inner.unreadable(&error))
     }
 
-    /// The next actors of a kind behind `after`, at most `max`, in the order of their keys.
+    /// The next actors of a kind after `after`, at most `max`, in the order of their keys.
     ///
     /// # Errors
     /// When they cannot be read.

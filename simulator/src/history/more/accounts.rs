@@ -18,7 +18,7 @@ pub(super) fn draw(draw: &mut Draw, pool: &mut Pool<'_>) {
     }
 }
 
-/// What a CRM says of one account, at times that nearly meet.
+/// A CRM's records of one account, at times that are close together.
 fn life(draw: &mut Draw, pool: &mut Pool<'_>) {
     let own = Identifier::new(kind::CRM_ACCOUNT, "", draw.pick(&["000", "001", "002"]));
     let mut time_ms = pool.time(draw);
@@ -50,7 +50,7 @@ fn life(draw: &mut Draw, pool: &mut Pool<'_>) {
     }
 }
 
-/// What belongs to an account, as its record says.
+/// An identifier that belongs to an account, as its record states.
 fn claimed(draw: &mut Draw, pool: &Pool<'_>) -> Identifier {
     match draw.below(4) {
         0 => name(draw),
@@ -59,7 +59,7 @@ fn claimed(draw: &mut Draw, pool: &Pool<'_>) -> Identifier {
     }
 }
 
-/// Somebody says what his company is called, and somebody else of it has no corporate address.
+/// Somebody states the name of their company, and a colleague has no corporate address.
 fn company(draw: &mut Draw, pool: &mut Pool<'_>) {
     let who = match draw.below(3) {
         0 => pool.mention(draw),

@@ -24,14 +24,14 @@ pub(super) fn draw(draw: &mut Draw, pool: &mut Pool<'_>) {
     }
 }
 
-/// Takes an event back; some name somebody else, and take nothing back.
+/// A retraction of an event. Some name other identifiers, and so retract nothing.
 fn retract(draw: &mut Draw, pool: &Pool<'_>, of: &Event) -> Event {
     let mut back = Retract::default();
     let mut event = Event { event_id: of.event_id.clone(), time_ms: pool.time(draw), source: of.source, ..Event::default() };
     match &of.body {
         Some(Body::Milestone(version)) => back.milestone_id.clone_from(&version.milestone_id),
         Some(Body::ObjectContacts(object)) => back.object_id.clone_from(&object.object_id),
-        // It is the event that is taken back then, not the other one.
+        // A retraction cannot be retracted: it repeats the first one then.
         Some(Body::Retract(other)) => back.clone_from(other),
         _ => {}
     }

@@ -20,7 +20,7 @@ pub(super) fn draw(draw: &mut Draw, pool: &mut Pool<'_>) {
         if draw.percent(20) {
             accounts.push(draw.pick(&pool.accounts));
         }
-        // Who is no CRM, or names people, says nothing of parents.
+        // Only records of a CRM without people state a parent: some name people, and so state none.
         let people = if draw.percent(8) { pool.mention(draw) } else { Vec::new() };
         let mut event = pool.event(draw, time_ms, people, Body::Account(record));
         event.account_identifiers = pool.sorted_accounts(accounts);

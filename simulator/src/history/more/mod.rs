@@ -24,7 +24,7 @@ const DAY_MS: i64 = 86_400_000;
 /// 2023-01-02T00:00:00Z.
 const START_MS: i64 = 1_672_617_600_000;
 
-/// All of it, in no order, with what hostile senders say or without.
+/// All events of these features, in random order, with or without hostile ones.
 pub(super) fn draw(draw: &mut Draw, features: Features, hostile: bool, kinds: &Kinds, records: &[Event]) -> Vec<Event> {
     let mut pool = Pool::of(kinds, records);
     if features.time {
@@ -53,11 +53,11 @@ pub(super) fn draw(draw: &mut Draw, features: Features, hostile: bool, kinds: &K
     pool.said
 }
 
-/// What a hostile sender says through a public write key to harm those whom the events name.
+/// Events that a hostile sender writes through a public write key to harm those whom the given events name.
 pub(super) fn draw_hostile(draw: &mut Draw, kinds: &Kinds, events: &[Event]) -> Vec<Event> {
     let mut pool = Pool { prefix: "evil-", ..Pool::of(kinds, events) };
     public::attacks(draw, &mut pool);
-    // Whatever times it writes into its events, it is received after all that there was.
+    // Whatever times they state, they are received after all other events.
     let last_ms = events.iter().map(received_ms).max().unwrap_or_default();
     for (event, behind_ms) in pool.said.iter_mut().zip(1..) {
         event.received_ms = last_ms + behind_ms;
@@ -65,14 +65,14 @@ pub(super) fn draw_hostile(draw: &mut Draw, kinds: &Kinds, events: &[Event]) -> 
     pool.said
 }
 
-/// What has been named, and what is said of it.
+/// The identifiers and events so far.
 struct Pool<'a> {
     kinds: &'a Kinds,
     /// Events decoded from records.
     records: &'a [Event],
-    /// What is said beside them so far.
+    /// Events made beside them so far.
     said: Vec<Event>,
-    /// Of the ids of what is said.
+    /// The prefix of their event ids.
     prefix: &'static str,
     people: Vec<Identifier>,
     accounts: Vec<Identifier>,
@@ -90,24 +90,24 @@ impl<'a> Pool<'a> {
         Self { kinds, records, said: Vec::new(), prefix: "m", people, accounts, times }
     }
 
-    /// A moment at which something happens, or nearly.
+    /// A time at or close to that of another event.
     fn time(&self, draw: &mut Draw) -> i64 {
         let near = [0, 0, 0, 0, 1, -1, MINUTE_MS, 20 * MINUTE_MS, -20 * MINUTE_MS, HOUR_MS, DAY_MS, -DAY_MS, 5 * DAY_MS];
         draw.pick(&self.times) + draw.pick(&near)
     }
 
-    /// Somebody, by one identifier.
+    /// A person, by one identifier.
     fn person(&self, draw: &mut Draw) -> Identifier {
         draw.pick(&self.people)
     }
 
-    /// Somebody, as an event of a record names him.
+    /// The identifiers of a person, as in an event of a record.
     fn mention(&self, draw: &mut Draw) -> Vec<Identifier> {
         let named = draw.pick(self.records).identifiers;
         if named.is_empty() || draw.percent(40) { vec![self.person(draw)] } else { named }
     }
 
-    /// An event with an id of its own; some have one that was used before.
+    /// An event with a new id, or sometimes one that was used before.
     fn event(&self, draw: &mut Draw, time_ms: i64, identifiers: Vec<Identifier>, body: Body) -> Event {
         let used = if draw.percent(6) { draw.pick(self.records).event_id } else { String::new() };
         let event_id = if used.is_empty() { format!("{}{}", self.prefix, self.said.len()) } else { used };
@@ -115,7 +115,7 @@ impl<'a> Pool<'a> {
         Event { event_id, time_ms, source: Source::Sdk.into(), identifiers, body: Some(body), ..Event::default() }
     }
 
-    /// The strongest first.
+    /// Strongest first.
     fn sorted(&self, mut identifiers: Vec<Identifier>) -> Vec<Identifier> {
         let rank = |identifier: &Identifier| self.kinds.rank(&identifier.kind);
         identifiers.sort_by(|a, b| (rank(a), &a.value, &a.scope).cmp(&(rank(b), &b.value, &b.scope)));
@@ -123,7 +123,7 @@ impl<'a> Pool<'a> {
         identifiers
     }
 
-    /// Accounts before domains before names.
+    /// CRM ids before domains before company names.
     fn sorted_accounts(&self, mut accounts: Vec<Identifier>) -> Vec<Identifier> {
         let rank = |account: &Identifier| self.kinds.rank(&account.kind);
         accounts.sort_by(|a, b| (rank(a), &a.value).cmp(&(rank(b), &b.value)));
@@ -136,7 +136,7 @@ impl<'a> Pool<'a> {
         self.said.push(event);
     }
 
-    /// Any event so far; none where there is none.
+    /// Any event so far; `None` if there is none.
     fn any(&self, draw: &mut Draw) -> Option<Event> {
         let at = draw.below(self.records.len() + self.said.len());
         self.records.iter().chain(&self.said).nth(at).cloned()

@@ -6,7 +6,7 @@ use tributary_proto::{AccountRecord, Decimal, Event, Identifier, Identify, Link,
 use super::{DAY_MS, HOUR_MS, MINUTE_MS, Pool, touch};
 use crate::draw::Draw;
 
-/// One person's way through companies, and what happens on it.
+/// A person who changes companies, and events on the way.
 pub(super) fn draw(draw: &mut Draw, pool: &mut Pool<'_>) {
     let person = pool.mention(draw);
     let gap_ms = draw.pick(&[0, 1, MINUTE_MS, HOUR_MS, 7 * HOUR_MS, DAY_MS, 5 * DAY_MS]);
@@ -29,7 +29,7 @@ pub(super) fn draw(draw: &mut Draw, pool: &mut Pool<'_>) {
     }
 }
 
-/// One event, or several of one day, each of which names an account.
+/// One event, or several on one day, each asserting an account.
 fn asserts(draw: &mut Draw, pool: &mut Pool<'_>, who: &[Identifier], time_ms: i64) {
     let account = draw.pick(&pool.accounts);
     let times = if draw.percent(30) { draw.between(2, 4) } else { 1 };
@@ -53,7 +53,7 @@ fn asserts(draw: &mut Draw, pool: &mut Pool<'_>, who: &[Identifier], time_ms: i6
     }
 }
 
-/// A milestone of an account is at times said to be no longer about it.
+/// Sometimes a version that takes a milestone off an account.
 fn left(draw: &mut Draw, said: &Body, account: &Identifier) -> Option<Body> {
     let Body::Milestone(MilestoneVersion { milestone_id, kind, object_id, .. }) = said else { return None };
     draw.percent(40).then(|| {
@@ -63,7 +63,7 @@ fn left(draw: &mut Draw, said: &Body, account: &Identifier) -> Option<Body> {
     })
 }
 
-/// The person has an address at another company.
+/// The person gets an address at another company.
 fn address(draw: &mut Draw, pool: &mut Pool<'_>, mut who: Vec<Identifier>, time_ms: i64) {
     let at = draw.pick(&["a-corp.example", "b-corp.example", "c-corp.example", "qq.com"]);
     who.push(Identifier::new("email", "", format!("mover{}@{at}", draw.below(3))));
@@ -71,7 +71,7 @@ fn address(draw: &mut Draw, pool: &mut Pool<'_>, mut who: Vec<Identifier>, time_
     pool.say(event);
 }
 
-/// A domain is joined to a record of the CRM, or to another domain.
+/// A domain is linked to a CRM record or to another domain.
 fn company(draw: &mut Draw, pool: &mut Pool<'_>, time_ms: i64) {
     let both = vec![draw.pick(&pool.accounts), draw.pick(&pool.accounts)];
     let body = if draw.percent(50) { Body::Account(AccountRecord::default()) } else { Body::Link(Link {}) };
@@ -83,7 +83,7 @@ fn company(draw: &mut Draw, pool: &mut Pool<'_>, time_ms: i64) {
     pool.say(Event { account_identifiers, ..event });
 }
 
-/// A milestone is reached, withdrawn, and said not to have been, in any order.
+/// A milestone is reached, withdrawn, and its withdrawal cancelled, in any order.
 fn back_and_forth(draw: &mut Draw, pool: &mut Pool<'_>, who: &[Identifier], time_ms: i64) {
     let (kind, object_id) = (draw.pick(&["mql", "closed_won"]).to_owned(), format!("o{}", draw.below(3)));
     let words = draw.between(3, 6);
@@ -105,14 +105,14 @@ fn back_and_forth(draw: &mut Draw, pool: &mut Pool<'_>, who: &[Identifier], time
     }
 }
 
-/// Something that names no account.
+/// An event that names no account.
 fn happens(draw: &mut Draw, pool: &mut Pool<'_>, who: Vec<Identifier>, time_ms: i64) {
     let body = if draw.percent(60) { Body::Touch(touch(draw, false)) } else { milestone(draw) };
     let event = pool.event(draw, time_ms, who, body);
     pool.say(event);
 }
 
-/// A version of a milestone that says little.
+/// A version of a milestone with few fields.
 pub(super) fn milestone(draw: &mut Draw) -> Body {
     let kind = draw.pick(&["lead", "mql", "opportunity", "closed_won"]).to_owned();
     let object_id = format!("o{}", draw.below(5));

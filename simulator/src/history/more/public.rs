@@ -12,7 +12,7 @@ pub(super) fn visits(draw: &mut Draw, pool: &mut Pool<'_>) {
     (0..count).for_each(|_| visit(draw, pool));
 }
 
-/// A sender who does mostly one thing.
+/// A hostile sender who mostly repeats one attack.
 pub(super) fn attacks(draw: &mut Draw, pool: &mut Pool<'_>) {
     let (count, habit) = (draw.between(1, 20), draw.below(9));
     for _ in 0..count {
@@ -21,7 +21,7 @@ pub(super) fn attacks(draw: &mut Draw, pool: &mut Pool<'_>) {
     }
 }
 
-/// A visitor browses, and says by a form who it is.
+/// A visitor browses, and then gives an identifier in a form.
 fn visit(draw: &mut Draw, pool: &mut Pool<'_>) {
     let mut who = if draw.percent(50) { vec![cookie(draw)] } else { known(draw, pool) };
     if draw.percent(40) {
@@ -49,28 +49,28 @@ fn invented(draw: &mut Draw) -> Identifier {
     }
 }
 
-/// Somebody whom others name, by what public events may name.
+/// Identifiers that other events name and that public events may name.
 fn known(draw: &mut Draw, pool: &Pool<'_>) -> Vec<Identifier> {
     let may = |identifier: &Identifier| !["crm_contact", "crm_lead"].contains(&identifier.kind.as_str());
     Some(pool.person(draw)).filter(may).into_iter().collect()
 }
 
 fn attack(draw: &mut Draw, pool: &mut Pool<'_>, way: usize) {
-    // Back-dated as far as is let in.
+    // Back-dated as far as ingest accepts.
     let time_ms = pool.time(draw) - draw.pick(&[0, 0, 1, HOUR_MS, DAY_MS, 2 * DAY_MS]);
     let mut who = known(draw, pool);
     match way {
-        // Somebody's address or cookie under an invented name, alone or beside others.
+        // A known address or cookie together with an invented identifier, or several.
         0 | 1 => who.push(invented(draw)),
         2 => who.extend(known(draw, pool)),
-        // A chain of cookies, a star around one identifier.
+        // A chain of cookies, or a star around one identifier.
         3 => {
             let at = draw.below(8);
             who.truncate(usize::from(draw.percent(15)));
             who.extend([at, at + 1].map(|at| Identifier::new("anonymous_id", "", format!("chain-{at}"))));
         }
         4 => who = vec![pool.person(draw), Identifier::new("anonymous_id", "", format!("star-{}", draw.below(20)))],
-        // What somebody trusted has said, under the same id.
+        // A copy of a trusted event, under the same id.
         5 => return copy(draw, pool, time_ms),
         6 => {
             let granted = draw.percent(40);
@@ -104,7 +104,7 @@ fn copy(draw: &mut Draw, pool: &mut Pool<'_>, time_ms: i64) {
     }
 }
 
-/// What it says of a milestone that others tell of too.
+/// A version of a milestone that trusted events report, too.
 fn version(draw: &mut Draw, pool: &Pool<'_>) -> MilestoneVersion {
     let told = pool.any(draw).and_then(|event| match event.body {
         Some(Body::Milestone(version)) => Some(version),
@@ -139,7 +139,7 @@ fn say(draw: &mut Draw, pool: &mut Pool<'_>, time_ms: i64, who: Vec<Identifier>,
         name: draw.pick(&["role", "title"]).to_owned(),
         value: draw.pick(&["boss", "user", "evil"]).to_owned(),
     }));
-    // As it comes: at once, late, out of order, or nobody knows when.
+    // Received at once, late, out of order, or at an unknown time.
     let delay_ms = [0, HOUR_MS, 1, 2 * DAY_MS, -HOUR_MS, 0, 5 * DAY_MS].get(pool.said.len() % 7);
     let received_ms = delay_ms.filter(|_| !pool.said.len().is_multiple_of(3)).map_or(0, |delay_ms| time_ms + delay_ms);
     pool.say(Event { public: true, received_ms, traits, ..event });

@@ -12,7 +12,7 @@ pub(super) fn draw(draw: &mut Draw, pool: &mut Pool<'_>) {
         let of = pool.any(draw).filter(|of| !of.public && !matches!(of.body, Some(Body::Erase(_) | Body::Retract(_))));
         let Some(of) = of else { continue };
         let record = format!("00T{}", draw.below(3));
-        // What a record says may have happened before; some of it is told once more, or by another record, too.
+        // What a record states may have happened earlier. Some of it is sent once more, or by another record, too.
         let recorded_ms = of.time_ms + draw.pick(&[0, 0, MINUTE_MS, DAY_MS]);
         let event_id = if draw.percent(50) { of.event_id.clone() } else { format!("r{}", pool.said.len()) };
         pool.say(Event { event_id, record: record.clone(), recorded_ms, ..of });
