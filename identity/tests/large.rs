@@ -27,8 +27,8 @@ struct Measured {
 }
 
 impl Measured {
-    fn look(&self, context: &Context<'_>) {
-        for output in context.outbox.outputs.iter().filter(|output| output.topic == Topic::IdentityInbox) {
+    fn look(&self, from: usize, context: &Context<'_>) {
+        for output in context.outbox.outputs[from..].iter().filter(|output| output.topic == Topic::IdentityInbox) {
             let value = output.value.as_deref().unwrap();
             if let Some(identity_message::Body::Absorb(_)) = IdentityMessage::decode(value).unwrap().body {
                 self.parts.lock().unwrap().push(value.len());
@@ -39,12 +39,16 @@ impl Measured {
 
 impl Stage for Measured {
     fn handle(&mut self, record: &Record<'_>, context: &mut Context<'_>) -> Result<(), StageError> {
-        self.stage.handle(record, context)
+        let from = context.outbox.outputs.len();
+        self.stage.handle(record, context)?;
+        self.look(from, context);
+        Ok(())
     }
 
     fn end_batch(&mut self, context: &mut Context<'_>) -> Result<(), StateError> {
+        let from = context.outbox.outputs.len();
         self.stage.end_batch(context)?;
-        self.look(context);
+        self.look(from, context);
         Ok(())
     }
 

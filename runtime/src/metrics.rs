@@ -75,7 +75,7 @@ impl BatchSummary {
             records_in: BTreeMap::new(),
             records_out: BTreeMap::new(),
             dead: BTreeMap::new(),
-            direct_messages: transaction.direct_messages,
+            direct_messages: transaction.direct.count,
             state_writes: transaction.state.iter().map(|(_, writes)| writes.len()).sum(),
             oldest_credit_ms: None,
         };

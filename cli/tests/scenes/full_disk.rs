@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::outage::is_drained;
+use crate::outage::wait_drained;
 use crate::support::audit::differences;
 use crate::support::broker::Broker;
 use crate::support::disk::{DISK_MB, fill, namespace};
@@ -39,7 +39,7 @@ fn a_full_disk_is_reported_and_loses_nothing() {
     assert!(look.live == Some(true) && free(&look) < f64::from(1 << 20), "{}: {}", free(&look), look.reasons);
     recording.note("there is room again");
     fs::remove_file(seen.join("filler")).unwrap();
-    watched.wait("drained", is_drained);
+    wait_drained(&mut watched);
     watched.terminate();
     println!("{}", table(&recording.end()));
 

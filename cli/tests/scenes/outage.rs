@@ -1,5 +1,6 @@
 //! The broker goes away under load, and comes back. `TRIBUTARY_OUTAGE_S` says for how long.
 
+use std::cell::Cell;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -11,12 +12,24 @@ use crate::support::{history, pipeline, send, settings, succeed, tributary};
 
 /// Seconds for which the broker is away, in the usual tests.
 const SHORT_S: u64 = 12;
+/// By then each stage has measured its lag once more.
+const MEASURED_AGAIN: Duration = Duration::from_secs(7);
 /// Of the pipeline: four raw topics and two inboxes, of four partitions.
 const INPUTS: usize = 24;
 
-pub fn is_drained(look: &Look) -> bool {
+fn is_drained(look: &Look) -> bool {
     let lags = look.lags();
     look.ready == Some(true) && lags.len() == INPUTS && lags.values().all(|lag| *lag == 0.0)
+}
+
+/// Waits until all inputs were read to their ends. Each stage measures that every five seconds, at times of its own: it is so if it stays so
+/// for longer.
+pub fn wait_drained(watched: &mut Watched) {
+    let since: Cell<Option<Instant>> = Cell::new(None);
+    watched.wait("drained", |look| {
+        since.set(is_drained(look).then(|| since.get().unwrap_or_else(Instant::now)));
+        since.get().is_some_and(|since| since.elapsed() > MEASURED_AGAIN)
+    });
 }
 
 #[test]
@@ -59,7 +72,7 @@ fn an_outage_of_the_broker_is_reported_truthfully_and_loses_nothing() {
     watched.wait("ready again", |look| look.ready == Some(true));
     recording.note("the load goes on");
     send(&sets, after);
-    watched.wait("drained", is_drained);
+    wait_drained(&mut watched);
     let log = watched.view.log()[said_before..].to_owned();
     watched.terminate();
     let rows = recording.end();

@@ -94,24 +94,34 @@ pub struct Transaction {
     pub state: Vec<(u32, Vec<Write>)>,
     /// The partitions of which no message to another partition of the stage is unread in the log, nor in this transaction.
     pub settled: Vec<u32>,
-    /// Messages from one partition of the stage to another that were handled in it.
-    pub direct_messages: usize,
+    /// The messages from one partition of the stage to another that were handled in it.
+    pub direct: DirectMessages,
     /// Who was erased. Only the embedded log forgets by itself; on Kafka topics are their operator's.
     pub erasures: Vec<Erasure>,
     /// The context of each output that follows from a traced record, by its position among the outputs. Only Kafka has headers for them.
     pub traces: BTreeMap<usize, TraceContext>,
 }
 
+/// The messages that a batch has handled without the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DirectMessages {
+    /// How many.
+    pub count: usize,
+    /// Bytes of their keys and values.
+    pub bytes: usize,
+}
+
 /// What a record or a change takes beside its key and value, in bytes, roughly.
 const PIECE: usize = 100;
 
 impl Transaction {
-    /// Bytes of outputs and changes of the state, roughly.
+    /// Bytes of outputs, direct messages and changes of the state, roughly.
     pub fn bytes(&self) -> usize {
         let of = |key: &[u8], value: Option<&Vec<u8>>| PIECE + key.len() + value.map_or(0, Vec::len);
         let outputs: usize = self.outputs.iter().map(|routed| of(&routed.output.key, routed.output.value.as_ref())).sum();
         let changes = self.state.iter().flat_map(|(_, writes)| writes);
-        outputs + changes.map(|write| of(&write.key, write.value.as_ref())).sum::<usize>()
+        let direct = self.direct.bytes + PIECE * self.direct.count;
+        outputs + direct + changes.map(|write| of(&write.key, write.value.as_ref())).sum::<usize>()
     }
 }
 

@@ -159,9 +159,10 @@ impl<S: Session> Worker<S> {
 
     /// Moves what the stage wrote into the transaction, with its partition.
     fn route(&mut self, transaction: &mut Transaction) -> Result<(), WorkerError> {
-        transaction.direct_messages = self.direct.sent();
-        transaction.outputs.reserve_exact(self.outbox.outputs.len() - transaction.direct_messages);
-        let (mut contexts, mut taken) = (self.traces.of_outputs(), self.direct.end().peekable());
+        let (direct, taken) = self.direct.end();
+        transaction.direct = direct;
+        transaction.outputs.reserve_exact(self.outbox.outputs.len() - direct.count);
+        let (mut contexts, mut taken) = (self.traces.of_outputs(), taken.into_iter().peekable());
         for (at, (output, timestamp_ms)) in self.outbox.take_outputs().enumerate() {
             if taken.next_if_eq(&at).is_some() {
                 continue;

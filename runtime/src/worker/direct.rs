@@ -16,7 +16,7 @@ use tributary_proto::partition;
 
 use super::{Worker, WorkerError};
 use crate::exactly_once::Inputs;
-use crate::log::{BatchLimits, LogError, Routed, Session, StageLog, Transaction};
+use crate::log::{BatchLimits, DirectMessages, LogError, Routed, Session, StageLog, Transaction};
 use crate::stage::{Output, Record};
 use crate::topic::{Role, Topic};
 use crate::trace::TraceContext;
@@ -57,37 +57,36 @@ pub(super) struct Direct {
     queue: VecDeque<Message>,
     /// Which outputs of the batch were taken out as messages, by position.
     taken: Vec<usize>,
+    /// Bytes of the messages of the batch.
+    bytes: usize,
 }
 
 impl Direct {
     pub(super) fn of(log: &StageLog) -> Self {
         let inbox = |topic: &Topic| matches!(topic.spec().role, Role::Inbox { .. });
         let inbox = log.inputs.iter().copied().find(|topic| inbox(topic) && topic.spec().written_by.contains(&log.stage));
-        Self { inbox, mode: Mode::Log(0), partitions: 0, queue: VecDeque::new(), taken: Vec::new() }
+        Self { inbox, mode: Mode::Log(0), partitions: 0, queue: VecDeque::new(), taken: Vec::new(), bytes: 0 }
     }
 
     pub(super) fn inbox(&self) -> Option<Topic> {
         self.inbox
     }
 
-    /// How many messages the batch has sent.
-    pub(super) fn sent(&self) -> usize {
-        self.taken.len()
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// The positions of the outputs that were taken out, in order. The batch is over.
-    pub(super) fn end(&mut self) -> impl Iterator<Item = usize> + use<> {
-        std::mem::take(&mut self.taken).into_iter()
+    /// The messages of the batch, and the positions of the outputs that they were, in order. The batch is over.
+    pub(super) fn end(&mut self) -> (DirectMessages, Vec<usize>) {
+        let taken = std::mem::take(&mut self.taken);
+        (DirectMessages { count: taken.len(), bytes: std::mem::take(&mut self.bytes) }, taken)
     }
 
     /// Forgets the batch.
     pub(super) fn discard(&mut self) {
         self.queue.clear();
         self.taken.clear();
+        self.bytes = 0;
         self.mode = Mode::Log(0);
     }
 
@@ -149,6 +148,7 @@ impl<S: Session> Worker<S> {
             }
             if direct {
                 let (key, value) = (std::mem::take(&mut output.key), output.value.take());
+                self.direct.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
                 self.direct.queue.push_back(Message { to, timestamp_ms, context, output: Output { topic: inbox, key, value } });
                 self.direct.taken.push(at);
             } else if let Some(slot) = self.slots.get_mut(&sender) {

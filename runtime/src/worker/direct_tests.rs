@@ -56,7 +56,7 @@ impl Session for Log {
     fn commit(&mut self, transaction: Transaction) -> Result<(), LogError> {
         let barriers = transaction.outputs.iter().filter(|routed| routed.output.key.starts_with(BARRIER)).count();
         let (through_log, settled) = (transaction.outputs.len() - barriers, transaction.settled.len());
-        self.committed.lock().unwrap().push((through_log, barriers, transaction.direct_messages, settled));
+        self.committed.lock().unwrap().push((through_log, barriers, transaction.direct.count, settled));
         self.inner.commit(transaction)
     }
 
