@@ -47,7 +47,8 @@ fn command_lines_can_be_read() {
     let mut lines = Vec::new();
     for unit in ["tributary", "tributary-collect", "tributary-audit"] {
         let unit = text(&format!("systemd/{unit}.service"));
-        lines.extend(found(r"(?m)^ExecStart=/usr/bin/tributary (.+)$", &unit).iter().map(|line| words(&line.replace(' ', ","))));
+        lines
+            .extend(found(r"(?m)^ExecStart=/usr/bin/tributary (.+)$", &unit).iter().map(|line| words(&line.replace(' ', ","))));
     }
     lines.extend(lists("CMD", &text("Dockerfile").replace("CMD [", "CMD: [")).into_iter().filter(|words| words[0] != "curl"));
     let compose = text("compose.yml");
@@ -93,7 +94,8 @@ fn the_image_is_built_with_the_version_of_this_repository() {
 #[test]
 fn compose_and_units_set_what_there_is() {
     let compose = found(r"(?m)^ +(TRIBUTARY_\w+: .+)$", &text("compose.yml"));
-    let pair = |line: &String| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned()));
+    let pair =
+        |line: &String| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned()));
     let environment: BTreeMap<_, _> = compose.iter().filter_map(pair).collect();
     let settings = settings(&["config/image.toml"], environment);
     assert!(settings.collects());
@@ -105,7 +107,8 @@ fn compose_and_units_set_what_there_is() {
     for unit in ["tributary", "tributary-collect", "tributary-audit"] {
         let unit = text(&format!("systemd/{unit}.service"));
         let environment = found("(?m)^Environment=(.+)$", &unit).join(" ");
-        let environment = environment.split(' ').filter_map(|one| one.split_once('=')).map(|(name, value)| (name.into(), value.into()));
+        let environment =
+            environment.split(' ').filter_map(|one| one.split_once('=')).map(|(name, value)| (name.into(), value.into()));
         let state = self::settings(&["config/minimal.toml"], environment.collect()).state.path;
         let folder = found("(?m)^StateDirectory=(.+)$", &unit);
         assert_eq!(state.to_str().unwrap(), format!("/var/lib/{}", folder[0]));
@@ -121,7 +124,8 @@ fn pods_listen_where_manifests_say() {
     let file = secrets.path().join("tributary.toml");
     let configuration = text("kubernetes/tributary.toml").replace("/run/secrets/tributary", secrets.path().to_str().unwrap());
     fs::write(&file, configuration).unwrap();
-    let environment = [("POD_NAME", "tributary-0"), ("POD_NAMESPACE", "default")].map(|(name, value)| (name.into(), value.into()));
+    let environment =
+        [("POD_NAME", "tributary-0"), ("POD_NAMESPACE", "default")].map(|(name, value)| (name.into(), value.into()));
     let settings = settings(&[file.to_str().unwrap()], environment.into());
     assert!(settings.collects() && settings.state.path.starts_with("/var/lib/tributary"));
     let [pipeline, collector] = ["pipeline", "collector"].map(|name| text(&format!("kubernetes/{name}.yaml")));
@@ -141,5 +145,34 @@ fn pods_listen_where_manifests_say() {
     let admitted = text("kubernetes/network.yaml");
     for port in [settings.http.listen, settings.admin.listen, settings.collector.listen].map(|listener| listener.port()) {
         assert!(admitted.contains(&format!("- port: {port}\n")), "{port}");
+    }
+}
+
+/// The package has every unit, and what it takes is there.
+#[test]
+fn the_package_takes_what_there_is() {
+    let manifest: toml::Table = text("../cli/Cargo.toml").parse().unwrap();
+    let assets: Vec<[String; 3]> = manifest["package"]["metadata"]["deb"]["assets"].clone().try_into().unwrap();
+    let maker = text("../scripts/deb");
+    for [source, ..] in &assets {
+        let Some(source) = source.strip_prefix("../deploy/") else {
+            let made =
+                source.replace("../target/package", "$made").replace("target/release", "$target/release").replace("/*", "");
+            assert!(maker.contains(&made), "scripts/deb does not make {source}");
+            continue;
+        };
+        let (folder, name) = source.rsplit_once('/').unwrap();
+        let (start, end) = name.split_once('*').unwrap_or((name, ""));
+        let mut names = fs::read_dir(deploy(folder)).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert!(names.any(|name| name.starts_with(start) && name.ends_with(end)), "there is no {source}");
+    }
+    for unit in fs::read_dir(deploy("systemd")).unwrap() {
+        let unit = unit.unwrap().file_name().into_string().unwrap();
+        let taken = assets.iter().any(|[source, ..]| {
+            let (start, end) = source.split_once('*').unwrap_or((source, ""));
+            let unit = format!("../deploy/systemd/{unit}");
+            unit.starts_with(start) && unit.ends_with(end)
+        });
+        assert!(taken, "{unit} is not in the package");
     }
 }
