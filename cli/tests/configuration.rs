@@ -1,6 +1,9 @@
 //! The committed configuration files: they load, and the reference is the whole truth.
 
-#![allow(clippy::unwrap_used, reason = "a helper of tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+#[path = "configuration/deployed.rs"]
+mod deployed;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,8 +11,12 @@ use std::path::{Path, PathBuf};
 use tributary_pipeline::settings::Settings;
 use tributary_runtime::config::{Sources, keys, load};
 
+fn deploy(name: impl AsRef<Path>) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name)
+}
+
 fn deployed(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/config").join(name)
+    deploy("config").join(name)
 }
 
 fn settings(name: &str) -> Settings {

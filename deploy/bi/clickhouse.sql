@@ -63,6 +63,12 @@ SETTINGS kafka_broker_list = 'kafka:9092', kafka_topic_list = 'tributary.milesto
     kafka_format = 'JSONEachRow';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS milestone_reader TO milestone_rows AS SELECT * FROM milestone_queue;
+
+CREATE TABLE IF NOT EXISTS spend_queue AS spend_rows ENGINE = Kafka
+SETTINGS kafka_broker_list = 'kafka:9092', kafka_topic_list = 'tributary.spend', kafka_group_name = 'clickhouse',
+    kafka_format = 'JSONEachRow';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS spend_reader TO spend_rows AS SELECT * FROM spend_queue;
 -- kafka:end
 
 -- Views from here on are made of deploy/bi/dbt: `scripts/bi --write`. They use Asia/Shanghai as the zone in which days begin, and a session gap of
