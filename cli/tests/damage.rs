@@ -111,7 +111,7 @@ fn no_log_is_created_where_there_was_one() {
     let log = folder.path().join("state/log");
     for name in ["CURRENT", "HIGH-WATER"] {
         fs::rename(log.join(name), &kept).unwrap();
-        let words = if name == "CURRENT" { "its file CURRENT is gone" } else { "its high-water mark is gone" };
+        let words = if name == "CURRENT" { "its file CURRENT is missing" } else { "its high-water mark is gone" };
         refused(&service, words);
         fs::rename(&kept, log.join(name)).unwrap();
     }

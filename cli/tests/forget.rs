@@ -35,7 +35,7 @@ fn nothing_of_an_erased_person_is_left_in_any_file() {
     let found = service.command(&["state", "forget"]);
     assert_eq!(found.status.code(), Some(1), "the erasure was not read yet: {}", out(&found));
     service.drain();
-    assert!(service.ok(&["state", "forget"]).contains("forgotten: 4 identifiers; 12 records"));
+    assert!(service.ok(&["state", "forget"]).contains("raw data of 4 identifiers deleted; 12 records"));
     check_gone(&service, &state, &gone);
     check_stays(&service, &state, &stays, "closed_won:S");
     let after = audit(&service);

@@ -96,7 +96,7 @@ fn refunds_totals_and_rows_of_one_id_are_reported() {
     let declared = Declared { format: Some(Format::find("google_ads").unwrap()), ..Declared::default() };
     let rows = Rows::open_as(&file, &decoder(), declared).unwrap();
     assert!(rows.told().iter().any(|told| told.starts_with("1 rows of sums")), "{:?}", rows.told());
-    assert!(rows.told().iter().any(|told| told.starts_with("1 rows have the day")), "{:?}", rows.told());
+    assert!(rows.told().iter().any(|told| told.starts_with("1 rows have the same day")), "{:?}", rows.told());
 }
 
 #[test]

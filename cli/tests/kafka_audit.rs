@@ -46,7 +46,7 @@ fn until(what: &str, sets: &[String], good: impl Fn(&Value) -> bool) -> Value {
 
 /// Whether it reports that not all partitions are held yet.
 fn is_early(report: &Value) -> bool {
-    report.as_str().is_some_and(|told| told.contains("not at hand"))
+    report.as_str().is_some_and(|told| told.contains("states cannot be read"))
 }
 
 fn is_done(report: &Value) -> bool {

@@ -28,7 +28,7 @@ pub enum Promise {
     /// A trusted milestone stays in its account, unless its person was joined with another one.
     Anchors,
     /// People whom public events had joined before stay joined, unless they were joined by a public-only identifier that is now shared or
-    /// in too large a group.
+    /// in too large a group, or one of their identifiers was erased once: all its later links count as received right after the erasure.
     Joins,
 }
 
@@ -57,8 +57,11 @@ struct Known {
     /// Each with the identifier that anchors it, and the unit of that.
     milestones: BTreeMap<String, (Milestone, Option<(Name, Home)>)>,
     trusted: BTreeSet<Name>,
+    /// Identifiers that trusted events name, also without an observation.
+    named: BTreeSet<Name>,
     /// Identifiers that join nobody: shared ones, and those in too large a group.
     apart: BTreeSet<Name>,
+    void: Void,
 }
 
 impl Known {
@@ -70,12 +73,17 @@ impl Known {
             let home = anchor.map(|anchor| (anchor.clone(), people.home(&anchor, milestone.time_ms)));
             (milestone.milestone_id.clone(), (milestone, home))
         });
+        // An unlink is no observation, but what it states of an account counts.
+        let stated = events.iter().filter(|event| !event.public && !void.is_void(event));
+        let named = stated.flat_map(|event| &event.identifiers).map(Name::of).collect();
         Self {
             profiles: people.profiles().into_values().collect(),
             accounts: people.accounts(),
             milestones: reached.collect(),
             apart: people.apart(),
+            void,
             trusted: facts.mentioned.iter().filter(|name| facts.is_trusted(name)).cloned().collect(),
+            named,
         }
     }
 
@@ -127,11 +135,17 @@ fn people(before: &Known, after: &Known, alone: &Known, outcome: &mut Outcome) {
             let joined = now.iter().any(|(other, _)| group.is_subset(other));
             outcome.remains.insert(if joined { Remains::Joined } else { Remains::Parted });
             let gone = |of: &Identifier| after.apart.contains(&Name::of(of)) && !before.apart.contains(&Name::of(of));
-            if !joined && !profile.identifiers.iter().any(gone) {
+            let erased = |of: &Identifier| before.void.until(&Name::of(of)).is_some();
+            if !joined && !profile.identifiers.iter().any(|of| gone(of) || erased(of)) {
                 outcome.broken.push((Promise::Joins, format!("{group:?} is parted")));
             }
             continue;
         };
+        let is_new = |of: &&Identifier| before.named.contains(&Name::of(of)) && !profile.identifiers.contains(of);
+        if same.identifiers.iter().any(|of| is_new(&of)) {
+            outcome.remains.insert(Remains::Joined);
+            continue;
+        }
         // The trusted traits of these identifiers, however they were joined before.
         let parts = stated.iter().filter(|(part, _)| part.is_subset(&group));
         let names: BTreeSet<&String> = parts.flat_map(|(_, part)| &part.traits).map(|stated| &stated.name).collect();

@@ -253,7 +253,7 @@ mod tests {
         assert_eq!((until_ms, because.as_str()), (Some(10_000 + 1_000 + 500 + CHECK_MS), "retention.ms=1000"));
 
         let ever = topic(&[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("segment.ms", "500")]);
-        assert_eq!(stays(Topic::Credits, &ever, Some(1)), (None, "retention.ms sets no end".to_owned()));
+        assert_eq!(stays(Topic::Credits, &ever, Some(1)), (None, "retention.ms sets no limit".to_owned()));
 
         let compacted =
             [("cleanup.policy", "compact"), ("delete.retention.ms", "7"), ("max.compaction.lag.ms", "9223372036854775807")];
