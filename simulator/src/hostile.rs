@@ -28,7 +28,8 @@ pub enum Promise {
     /// A trusted milestone stays in its account, unless its person was joined with another one.
     Anchors,
     /// People whom public events had joined before stay joined, unless they were joined by a public-only identifier that is now shared or
-    /// in too large a group, or one of their identifiers was erased once: all its later links count as received right after the erasure.
+    /// in too large a group, or they are joined with an identifier that was erased once: its later links count as received right after the
+    /// erasure.
     Joins,
 }
 
@@ -136,7 +137,9 @@ fn people(before: &Known, after: &Known, alone: &Known, outcome: &mut Outcome) {
             outcome.remains.insert(if joined { Remains::Joined } else { Remains::Parted });
             let gone = |of: &Identifier| after.apart.contains(&Name::of(of)) && !before.apart.contains(&Name::of(of));
             let erased = |of: &Identifier| before.void.until(&Name::of(of)).is_some();
-            if !joined && !profile.identifiers.iter().any(|of| gone(of) || erased(of)) {
+            let parts = after.profiles.iter().filter(|part| part.identifiers.iter().any(|of| profile.identifiers.contains(of)));
+            let by_erased = parts.flat_map(|part| &part.identifiers).any(erased);
+            if !joined && !by_erased && !profile.identifiers.iter().any(gone) {
                 outcome.broken.push((Promise::Joins, format!("{group:?} is parted")));
             }
             continue;
