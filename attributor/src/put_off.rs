@@ -18,8 +18,8 @@ const KEY: &str = "put-off:";
 const SUB: u8 = b'w';
 /// How many records a partition handles, at most, before milestones are computed in spite of a backlog.
 const RECORDS_MAX: u64 = 20_000;
-/// What may be computed at the end of one batch, about, in records handled.
-const COST_MAX: u64 = 20_000;
+/// What may be computed at the end of one batch, about, in records handled: some thousand rows, which must fit into a transaction.
+const COST_MAX: u64 = 1_000;
 /// How many units are looked up at once.
 const UNITS: usize = 256;
 
