@@ -174,7 +174,9 @@ fn reached(before: &Known, after: &Known, alone: &Known, outcome: &mut Outcome) 
         }
         let (Some((anchor, home)), Some((other, now))) = (anchor, at) else { continue };
         let group = |of: &[(BTreeSet<Name>, &Profile)]| {
-            of.iter().find(|(group, _)| group.contains(&anchor)).map(|(group, _)| group.clone())
+            let (group, profile) = of.iter().find(|(group, _)| group.contains(&anchor))?;
+            let named = profile.identifiers.iter().map(Name::of).filter(|name| before.named.contains(name));
+            Some((group.clone(), named.collect::<BTreeSet<Name>>()))
         };
         let is_same = anchor == other && group(&groups.0) == group(&groups.1);
         if is_same && home.unit != now.unit {
