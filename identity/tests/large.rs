@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use tributary_identity::{IdentityStage, LOG, Settings};
 use tributary_proto::event::Body;
 use tributary_proto::kind::Kinds;
-use tributary_proto::{Event, Identifier, Identify, IdentityMessage, Link, Message, Profile, identity_message};
+use tributary_proto::{Event, Identifier, Identify, IdentityMessage, Link, Message, Profile, identity_message, partition};
 use tributary_runtime::config::Section;
 use tributary_runtime::log::{BatchLimits, MemoryLog};
 use tributary_runtime::stage::{Context, Record, Stage, StageError};
@@ -18,6 +18,7 @@ use tributary_runtime::worker::{Worker, WorkerOptions};
 
 /// Identifiers in each of the two components.
 const MEMBERS: usize = 2_000;
+const PARTITIONS: u32 = 4;
 const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 
 /// A stage that notes the sizes of the parts of components it sends.
@@ -61,6 +62,12 @@ fn identifier(component: usize, number: usize) -> Identifier {
     Identifier::new("email", "", format!("{}{component}.{number}@qq.com", "somebody.".repeat(20)))
 }
 
+/// The partition of the root of a chain: of its highest identifier.
+fn root_partition(component: usize) -> u32 {
+    let root = (0..MEMBERS).map(|number| identifier(component, number)).max_by_key(Identifier::hash).unwrap();
+    partition::of(&root.key(), PARTITIONS)
+}
+
 /// A chain of identifiers.
 fn chain(component: usize) -> impl Iterator<Item = Event> {
     (1..MEMBERS).map(move |number| Event {
@@ -92,11 +99,13 @@ fn run(partitions: u32) -> (BTreeMap<Vec<u8>, Profile>, Vec<usize>) {
         }
         while worker.step().unwrap() > 0 {}
     };
-    send(&mut chain(0).chain(chain(1)));
+    // Within a partition no message is sent.
+    let other = (1..).find(|other| root_partition(*other) != root_partition(0)).unwrap();
+    send(&mut chain(0).chain(chain(other)));
     let link = Event {
         event_id: "link".into(),
         time_ms: 1,
-        identifiers: vec![identifier(0, 0), identifier(1, 0)],
+        identifiers: vec![identifier(0, 0), identifier(other, 0)],
         body: Some(Body::Link(Link {})),
         ..Event::default()
     };
@@ -117,7 +126,7 @@ fn run(partitions: u32) -> (BTreeMap<Vec<u8>, Profile>, Vec<usize>) {
 
 #[test]
 fn a_component_larger_than_a_message_is_absorbed_in_parts() {
-    let (profiles, parts) = run(4);
+    let (profiles, parts) = run(PARTITIONS);
     let large = parts.iter().filter(|bytes| **bytes > MESSAGE_BYTES_MAX / 2).count();
     assert!(large >= 2, "no component was cut: {} parts, the largest of {:?} bytes", parts.len(), parts.iter().max());
     assert!(parts.iter().all(|bytes| *bytes <= MESSAGE_BYTES_MAX), "a part of {:?} bytes", parts.iter().max());

@@ -49,7 +49,7 @@ fn a_request_in_progress_keeps_its_connection_and_a_new_one_gets_503() {
     new.send("GET /nothing HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
     let answer = new.hear();
     assert!(
-        answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1\r\n") && answer.contains("come again"),
+        answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1\r\n") && answer.contains("try again later"),
         "{answer}"
     );
     for stranger in &mut busy {
