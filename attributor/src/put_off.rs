@@ -26,7 +26,7 @@ const UNITS: usize = 256;
 /// What a partition has put off.
 #[derive(Debug, Default)]
 pub(crate) struct PutOff {
-    /// The message is on its way.
+    /// The message is on its way. A partition that was just taken over does not know: a second message does no harm.
     on_its_way: bool,
     /// How often the message was read in this batch.
     resumed: usize,
@@ -53,14 +53,6 @@ fn first(state: &mut dyn State) -> Result<Vec<Vec<u8>>, StateError> {
 }
 
 impl PutOff {
-    /// The partition was taken over.
-    pub fn begin(&mut self, context: &mut Context<'_>, slice: PartitionSlice) -> Result<(), StateError> {
-        if !first(context.state)?.is_empty() {
-            self.send(context, slice);
-        }
-        Ok(())
-    }
-
     /// Whether a message that resumes a unit is the partition's own. It counts as read in this batch.
     pub fn take(&mut self, key: &[u8]) -> bool {
         let own = key.starts_with(KEY.as_bytes());

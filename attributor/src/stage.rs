@@ -222,7 +222,7 @@ impl Stage for AttributorStage {
     fn begin(&mut self, context: &mut Context<'_>) -> Result<(), StateError> {
         let begun = WALK.begin(context.state, self.own)?;
         self.go_on(begun, context);
-        self.put_off.begin(context, self.mail.slice())
+        Ok(())
     }
 
     fn remodelled(&self) -> Option<u32> {
