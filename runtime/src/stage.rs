@@ -171,6 +171,15 @@ impl Outbox {
         })
     }
 
+    /// Takes out the output at this position, with when the event that caused it was received. An empty one stays in its place.
+    pub(crate) fn take_output(&mut self, at: usize) -> Option<(Output, i64)> {
+        let output = self.outputs.get_mut(at)?;
+        let taken = Output { topic: output.topic, key: std::mem::take(&mut output.key), value: output.value.take() };
+        let known = self.causes.partition_point(|(from, _)| *from <= at);
+        let cause = known.checked_sub(1).and_then(|last| self.causes.get(last));
+        Some((taken, cause.map_or(0, |(_, cause)| *cause)))
+    }
+
     /// Refuses one event of the current record; the other events count.
     pub fn reject(&mut self, rejection: Rejection) {
         self.rejections.push(rejection);

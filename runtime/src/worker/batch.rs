@@ -29,15 +29,14 @@ impl<S: Session> Worker<S> {
         let outcome = self.transact(&batch);
         let records = batch.len();
         self.batch = batch;
-        let transaction = match outcome? {
+        let mut transaction = match outcome? {
             Outcome::Commit(transaction) => transaction,
             Outcome::Stop(place, stop) => {
                 self.stop_partition(place, stop)?;
                 return Ok(0);
             }
         };
-        let mut transaction = transaction;
-        let barriers = self.add_barriers(records, &mut transaction);
+        let barriers = self.add_barriers(&mut transaction);
         self.pace.note(records, transaction.bytes());
         let refused = Refused::of(&transaction.dead_letters);
         let published = metrics::BatchSummary::of(self.log.stage, &self.batch, &transaction);

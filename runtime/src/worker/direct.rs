@@ -138,21 +138,22 @@ impl<S: Session> Worker<S> {
     /// Takes the messages out of what a partition has written from this output on, or notes that it has sent some through the log.
     pub(super) fn take_messages(&mut self, from: usize, sender: u32, context: Option<TraceContext>) {
         let Some(inbox) = self.direct.inbox else { return };
-        let (direct, timestamp_ms) = (matches!(self.direct.mode, Mode::Direct), self.outbox.cause());
-        let outputs = self.outbox.outputs.iter_mut().enumerate().skip(from);
-        for (at, output) in outputs.filter(|(_, output)| output.topic == inbox) {
+        let direct = matches!(self.direct.mode, Mode::Direct);
+        for at in from..self.outbox.outputs.len() {
+            let Some(output) = self.outbox.outputs.get(at).filter(|output| output.topic == inbox) else { continue };
             let to = partition::of(&output.key, self.direct.partitions);
             if to == sender {
                 // It is to come later, behind other work.
                 continue;
             }
-            if direct {
-                let (key, value) = (std::mem::take(&mut output.key), output.value.take());
-                self.direct.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-                self.direct.queue.push_back(Message { to, timestamp_ms, context, output: Output { topic: inbox, key, value } });
+            if !direct {
+                if let Some(slot) = self.slots.get_mut(&sender) {
+                    slot.settled = false;
+                }
+            } else if let Some((output, timestamp_ms)) = self.outbox.take_output(at) {
+                self.direct.bytes += output.key.len() + output.value.as_ref().map_or(0, Vec::len);
+                self.direct.queue.push_back(Message { to, timestamp_ms, context, output });
                 self.direct.taken.push(at);
-            } else if let Some(slot) = self.slots.get_mut(&sender) {
-                slot.settled = false;
             }
         }
     }
@@ -172,12 +173,11 @@ impl<S: Session> Worker<S> {
         Ok(())
     }
 
-    /// Appends barriers to a transaction of `records` records, where it is time; returns what distinguishes them.
-    pub(super) fn add_barriers(&mut self, records: usize, transaction: &mut Transaction) -> Option<Vec<u8>> {
+    /// Appends barriers to a transaction, where it is time; returns what distinguishes them.
+    pub(super) fn add_barriers(&mut self, transaction: &mut Transaction) -> Option<Vec<u8>> {
         let (Some(inbox), Mode::Log(wait)) = (self.direct.inbox, &mut self.direct.mode) else { return None };
         *wait = wait.saturating_sub(1);
-        let due = *wait == 0 && records < self.options.limits.records_max / 2;
-        if !due || !self.owns_all() || self.slots.len() < 2 {
+        if *wait > 0 || self.more_waits || !self.owns_all() || self.slots.len() < 2 {
             return None;
         }
         let number = RandomState::new().hash_one(self.log.stage);

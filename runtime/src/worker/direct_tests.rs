@@ -166,3 +166,18 @@ fn the_outbox_keeps_what_is_for_the_partition_itself() {
     worker.take_messages(0, 0, None);
     assert!(!worker.direct.is_empty() && worker.outbox.outputs[0].value.is_none());
 }
+
+#[test]
+fn a_message_has_the_time_of_what_caused_it() {
+    let (mut worker, log, _) = worker([Some(0); 3], 100);
+    append(&log, 0);
+    drain(&mut worker);
+    let key = PartitionSlice { partition: 1, partitions: PARTITIONS }.some_key("to");
+    for received_ms in [70, 50] {
+        worker.outbox.caused_at(received_ms);
+        worker.outbox.outputs.push(Output { topic: INBOX, key: key.clone(), value: Some(Vec::new()) });
+    }
+    worker.take_messages(0, 0, None);
+    let times: Vec<i64> = worker.direct.queue.iter().map(|message| message.timestamp_ms).collect();
+    assert_eq!(times, [70, 50]);
+}
