@@ -22,6 +22,8 @@ use crate::topic::Topic;
 
 /// Wait before a store that could not be opened is tried again.
 const OPEN_AGAIN: Duration = Duration::from_secs(5);
+/// How long other partitions wait for one that nobody has worked on yet, should its state not open at once.
+const BEGINS_WITHIN: Duration = Duration::from_secs(5);
 /// Longest time for restoring per poll.
 const RESTORE_SLICE: Duration = Duration::from_millis(200);
 
@@ -31,8 +33,9 @@ impl KafkaSession {
         self.settle_rebalances(batch)?;
         let begun = Instant::now();
         loop {
+            let waiting = self.owned.restoring();
             self.restore_slice()?;
-            if self.to_restore().is_none() || begun.elapsed() >= RESTORE_SLICE {
+            if self.owned.restoring() == waiting || begun.elapsed() >= RESTORE_SLICE {
                 return Ok(());
             }
         }
@@ -42,7 +45,9 @@ impl KafkaSession {
     /// begins with all, and sends its first messages directly.
     pub(super) fn begins(&self) -> bool {
         let new = |(partition, owned): (u32, &Owned<RocksStore>)| {
-            owned.phase == Phase::Restoring && owned.committed.next.is_empty() && !self.unopened.contains_key(&partition)
+            let given_now = self.since.get(&partition).is_some_and(|since| since.elapsed() < BEGINS_WITHIN);
+            let opens = given_now && !self.unopened.contains_key(&partition);
+            opens && owned.phase == Phase::Restoring && owned.committed.next.is_empty()
         };
         self.owned.iter().any(new)
     }
