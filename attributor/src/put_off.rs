@@ -2,13 +2,13 @@
 //!
 //! In a backlog most milestones would be computed several times: one record joins two people, the next brings a late touch. So a unit stores
 //! milestones that only such changes call for, as a throttled one does, and its key is listed under the partition's own actor. A message that the
-//! partition sends itself through the log computes them: once no more records wait, or after [`RECORDS_MAX`] records. A milestone that is new,
-//! amended, withdrawn or erased does not wait.
+//! partition sends itself through the log computes them: once no more records wait, or after [`RECORDS_MAX`] records. What the record of a
+//! milestone itself changes does not wait, and neither does an erasure.
 
-use tributary_proto::{AttributorMessage, Hash128, ResumeUnit, attributor_message::Body};
+use tributary_proto::{ResumeUnit, attributor_message::Body};
+use tributary_runtime::mailbox::Mail;
 use tributary_runtime::stage::{Context, PartitionSlice};
-use tributary_runtime::state::{ActorKey, State, StateError};
-use tributary_runtime::topic::Topic;
+use tributary_runtime::state::{State, StateError};
 
 use crate::remodel::WALK;
 
@@ -34,10 +34,6 @@ pub(crate) struct PutOff {
     handled: u64,
 }
 
-fn actor() -> ActorKey {
-    ActorKey::new(WALK.tag, Hash128(0))
-}
-
 fn sub(unit: &[u8]) -> Vec<u8> {
     [&[SUB], unit].concat()
 }
@@ -45,7 +41,7 @@ fn sub(unit: &[u8]) -> Vec<u8> {
 /// The keys of the first units of the list.
 fn first(state: &mut dyn State) -> Result<Vec<Vec<u8>>, StateError> {
     let mut units = Vec::new();
-    state.scan(&actor(), &[SUB], &[SUB + 1], &mut |sub, _| {
+    state.scan(&WALK.actor(), &[SUB], &[SUB + 1], &mut |sub, _| {
         units.push(sub.get(1..).unwrap_or_default().to_vec());
         units.len() < UNITS
     })?;
@@ -68,8 +64,8 @@ impl PutOff {
     /// Lists a unit.
     pub fn add(&mut self, unit: &[u8], context: &mut Context<'_>, slice: PartitionSlice) -> Result<(), StateError> {
         let sub = sub(unit);
-        if context.state.get(&actor(), &sub)?.is_none() {
-            context.state.put(&actor(), &sub, &[]);
+        if context.state.get(&WALK.actor(), &sub)?.is_none() {
+            context.state.put(&WALK.actor(), &sub, &[]);
         }
         if !self.on_its_way {
             self.send(context, slice);
@@ -111,7 +107,7 @@ impl PutOff {
                     return Ok(());
                 }
                 cost += 1 + compute(&unit, context)?;
-                context.state.delete(&actor(), &sub(&unit));
+                context.state.delete(&WALK.actor(), &sub(&unit));
             }
         }
     }
@@ -123,7 +119,6 @@ impl PutOff {
 
     fn send(&mut self, context: &mut Context<'_>, slice: PartitionSlice) {
         self.on_its_way = true;
-        let message = AttributorMessage { body: Some(Body::ResumeUnit(ResumeUnit::default())) };
-        context.outbox.send(Topic::AttributorInbox, slice.some_key(KEY), &message);
+        Body::ResumeUnit(ResumeUnit::default()).post(context.outbox, slice.some_key(KEY));
     }
 }

@@ -1,11 +1,11 @@
 //! Applies changed settings to all units: see [`tributary_runtime::remodel`]. Ledgers get the list of all models and take back the rows of
 //! removed ones. If the topic `touchpoints` was switched on, every touch gets its row; if it was switched off, every row is taken back.
 
-use tributary_proto::{AttributorMessage, Hash128, Remodel, RowsState, attributor_message::Body};
+use tributary_proto::{Remodel, RowsState, attributor_message::Body};
+use tributary_runtime::mailbox::Mail;
 use tributary_runtime::remodel::Walk;
 use tributary_runtime::stage::{Context, PartitionSlice};
-use tributary_runtime::state::{self, ActorKey, State, StateError};
-use tributary_runtime::topic::Topic;
+use tributary_runtime::state::{self, State, StateError};
 
 use crate::unit::keys;
 
@@ -27,12 +27,8 @@ pub(crate) enum Rows {
 const ROWS: [u8; 1] = [b'r'];
 
 impl Rows {
-    fn actor() -> ActorKey {
-        ActorKey::new(WALK.tag, Hash128(0))
-    }
-
     fn stored(state: &mut dyn State) -> Result<RowsState, StateError> {
-        Ok(state::get_message(state, &Self::actor(), &ROWS)?.unwrap_or_default())
+        Ok(state::get_message(state, &WALK.actor(), &ROWS)?.unwrap_or_default())
     }
 
     /// The stored value.
@@ -63,9 +59,9 @@ impl Rows {
     fn write(self, state: &mut dyn State, rules: Option<u32>) -> Result<(), StateError> {
         let now = RowsState { touchpoints: self as u32, rules };
         if self == Self::None {
-            state.delete(&Self::actor(), &ROWS);
+            state.delete(&WALK.actor(), &ROWS);
         } else if Self::stored(state)? != now {
-            state::put_message(state, &Self::actor(), &ROWS, &now);
+            state::put_message(state, &WALK.actor(), &ROWS, &now);
         }
         Ok(())
     }
@@ -73,6 +69,5 @@ impl Rows {
 
 /// Sends a message to the partition's own inbox.
 pub(crate) fn send(context: &mut Context<'_>, slice: PartitionSlice, message: Remodel) {
-    let message = AttributorMessage { body: Some(Body::Remodel(message)) };
-    context.outbox.send(Topic::AttributorInbox, slice.some_key("remodel:"), &message);
+    Body::Remodel(message).post(context.outbox, slice.some_key("remodel:"));
 }

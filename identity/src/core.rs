@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tributary_proto::identity_message::Body;
-use tributary_proto::{Hash128, Identifier, IdentityMessage, Member, Remodel, ResumeRoot, item, kind};
-use tributary_runtime::mailbox::Mailbox;
+use tributary_proto::{Hash128, Identifier, Member, Remodel, ResumeRoot, item, kind};
+use tributary_runtime::mailbox::{Mail, Mailbox};
 use tributary_runtime::remodel::Own;
 use tributary_runtime::stage::{Context, PartitionSlice};
 use tributary_runtime::state::StateError;
-use tributary_runtime::topic::Topic;
 
 use crate::component::{Component, Due};
 use crate::metrics;
@@ -130,8 +129,7 @@ impl Core {
     /// Throttles a root until the partition has done as much other work as the root has cost. Its message to itself goes through the log:
     /// behind the records that wait there, and it survives a crash.
     pub(crate) fn rest(&self, cx: &mut Context<'_>, root: &Identifier, wait: u64) {
-        let message = IdentityMessage { body: Some(Body::ResumeRoot(ResumeRoot { wait })) };
-        cx.outbox.send(Topic::IdentityInbox, root.key(), &message);
+        Body::ResumeRoot(ResumeRoot { wait }).post(cx.outbox, root.key());
     }
 
     /// Clears what belongs to one batch.

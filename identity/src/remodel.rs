@@ -5,12 +5,12 @@
 //! domains of email addresses, which are claimed or taken back as the rules require.
 
 use tributary_proto::identity_message::Body;
-use tributary_proto::{Event, Identifier, IdentifierState, IdentityMessage, Remodel, event};
+use tributary_proto::{Event, Identifier, IdentifierState, Remodel, event};
+use tributary_runtime::mailbox::Mail;
 use tributary_runtime::remodel::{Begun, Step};
 use tributary_runtime::stage::Context;
 use tributary_runtime::state::{ActorKey, StateError, get_message, scan_messages};
 use tributary_runtime::throttle::still_to_wait;
-use tributary_runtime::topic::Topic;
 
 use crate::component::Component;
 use crate::core::Core;
@@ -34,8 +34,7 @@ impl Core {
     }
 
     fn send_remodel(&self, cx: &mut Context<'_>, message: Remodel) {
-        let message = IdentityMessage { body: Some(Body::Remodel(message)) };
-        cx.outbox.send(Topic::IdentityInbox, self.slice().some_key("remodel:"), &message);
+        Body::Remodel(message).post(cx.outbox, self.slice().some_key("remodel:"));
     }
 
     /// Decides some more actors by the changed rules, if the step is due.

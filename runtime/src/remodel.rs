@@ -57,7 +57,8 @@ pub struct Step {
 }
 
 impl Walk {
-    fn actor(&self) -> ActorKey {
+    /// The partition's own actor.
+    pub fn actor(&self) -> ActorKey {
         ActorKey::new(self.tag, Hash128(0))
     }
 

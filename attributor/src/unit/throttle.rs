@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use tributary_proto::{AttributorMessage, DeferredMilestone, Reason, ResumeUnit, attributor_message::Body};
+use tributary_proto::{DeferredMilestone, Reason, ResumeUnit, attributor_message::Body};
+use tributary_runtime::mailbox::Mail;
 use tributary_runtime::state::{self, StateError};
-use tributary_runtime::topic::Topic;
 
 use super::dirty::weightier;
 use super::recompute::live;
@@ -53,8 +53,7 @@ impl Unit<'_, '_> {
     }
 
     fn wake_up_after(&mut self, wait: u64) {
-        let message = AttributorMessage { body: Some(Body::ResumeUnit(ResumeUnit { wait })) };
-        self.effects.outbox.send(Topic::AttributorInbox, self.key.to_vec(), &message);
+        Body::ResumeUnit(ResumeUnit { wait }).post(self.effects.outbox, self.key.to_vec());
     }
 
     /// Computes what was deferred, if the unit has waited long enough.
@@ -67,7 +66,8 @@ impl Unit<'_, '_> {
             return Ok(());
         }
         self.state.delete(&self.actor, &keys::THROTTLED);
-        self.compute_deferred().map(|_| ())
+        self.compute_deferred()?;
+        Ok(())
     }
 
     /// Computes what was put off while records waited, unless the unit is throttled; returns what that cost, in records handled.
