@@ -3,11 +3,12 @@
 //! In a backlog most milestones would be computed several times: one record joins two people, the next brings a late touch. So a unit stores
 //! milestones that only such changes call for, as a throttled one does, and its key is listed under the partition's own actor. A message that the
 //! partition sends itself through the log computes them: once no more records wait, or after [`RECORDS_MAX`] records. What the record of a
-//! milestone itself changes does not wait, and neither does an erasure.
+//! milestone itself changes does not wait, and neither does an erasure. Without a backlog, milestones are put off where the batch has
+//! [`OUTPUTS_MAX`] outputs already.
 
 use tributary_proto::{ResumeUnit, attributor_message::Body};
 use tributary_runtime::mailbox::Mail;
-use tributary_runtime::stage::{Context, PartitionSlice};
+use tributary_runtime::stage::{Context, Outbox, PartitionSlice};
 use tributary_runtime::state::{State, StateError};
 
 use crate::remodel::WALK;
@@ -18,8 +19,10 @@ const KEY: &str = "put-off:";
 const SUB: u8 = b'w';
 /// How many records a partition handles, at most, before milestones are computed in spite of a backlog.
 const RECORDS_MAX: u64 = 20_000;
-/// What may be computed at the end of one batch, about, in records handled: some thousand rows, which must fit into a transaction.
-const COST_MAX: u64 = 1_000;
+/// Once a batch has so many outputs, of all partitions of the worker, what can wait does: they must fit into a transaction.
+const OUTPUTS_MAX: usize = 4_000;
+/// So many a partition adds even then from its list, so that each one advances.
+const OUTPUTS_MIN: usize = 500;
 /// How many units are looked up at once.
 const UNITS: usize = 256;
 
@@ -32,6 +35,11 @@ pub(crate) struct PutOff {
     resumed: usize,
     /// Records handled since the list was empty, or the partition was taken over.
     handled: u64,
+}
+
+/// Whether a batch has as many outputs as it should.
+pub(crate) fn is_full(outbox: &Outbox) -> bool {
+    outbox.outputs.len() > OUTPUTS_MAX
 }
 
 fn sub(unit: &[u8]) -> Vec<u8> {
@@ -87,14 +95,14 @@ impl PutOff {
         true
     }
 
-    /// Computes with `compute`, which returns the cost, what the list has; sends the message for the rest if that is much.
+    /// Computes with `compute` what the list has; sends the message for the rest if that is much.
     pub fn compute(
         &mut self,
         context: &mut Context<'_>,
         slice: PartitionSlice,
-        mut compute: impl FnMut(&[u8], &mut Context<'_>) -> Result<u64, StateError>,
+        mut compute: impl FnMut(&[u8], &mut Context<'_>) -> Result<(), StateError>,
     ) -> Result<(), StateError> {
-        let mut cost = 0;
+        let from = context.outbox.outputs.len();
         loop {
             let units = first(context.state)?;
             if units.is_empty() {
@@ -102,11 +110,11 @@ impl PutOff {
                 return Ok(());
             }
             for unit in units {
-                if cost > COST_MAX {
+                if is_full(context.outbox) && context.outbox.outputs.len() - from > OUTPUTS_MIN {
                     self.send(context, slice);
                     return Ok(());
                 }
-                cost += 1 + compute(&unit, context)?;
+                compute(&unit, context)?;
                 context.state.delete(&WALK.actor(), &sub(&unit));
             }
         }
@@ -120,5 +128,50 @@ impl PutOff {
     fn send(&mut self, context: &mut Context<'_>, slice: PartitionSlice) {
         self.on_its_way = true;
         Body::ResumeUnit(ResumeUnit::default()).post(context.outbox, slice.some_key(KEY));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tributary_runtime::state::{EmptyBase, Overlay};
+    use tributary_runtime::topic::Topic;
+
+    use super::*;
+
+    const SLICE: PartitionSlice = PartitionSlice { partition: 0, partitions: 1 };
+
+    /// Computes with a list of 20 units, each of which has so many outputs, in batches that have `before` outputs already; returns how many
+    /// units each batch has computed.
+    fn computed(before: usize, each: usize) -> Vec<usize> {
+        let (mut state, mut put_off) = (Overlay::new(EmptyBase), PutOff::default());
+        let write = |outbox: &mut Outbox, outputs: usize| {
+            (0..outputs).for_each(|_| outbox.unpublish(Topic::Credits, b"row"));
+        };
+        for unit in 0..20 {
+            let mut outbox = Outbox::default();
+            put_off.add(&[unit], &mut Context { state: &mut state, outbox: &mut outbox }, SLICE).unwrap();
+        }
+        let mut batches = Vec::new();
+        while put_off.on_its_way {
+            let mut outbox = Outbox::default();
+            write(&mut outbox, before);
+            let mut context = Context { state: &mut state, outbox: &mut outbox };
+            assert!(put_off.take(KEY.as_bytes()) && put_off.is_due(1, false, &mut context, SLICE));
+            batches.push(0);
+            let compute = |_: &[u8], context: &mut Context<'_>| {
+                *batches.last_mut().unwrap() += 1;
+                write(context.outbox, each);
+                Ok(())
+            };
+            put_off.compute(&mut context, SLICE, compute).unwrap();
+        }
+        batches
+    }
+
+    #[test]
+    fn what_a_batch_computes_of_the_list_fits_into_a_transaction() {
+        assert_eq!(computed(0, 10), [20]);
+        assert_eq!(computed(0, OUTPUTS_MAX / 4), [5, 5, 5, 5]);
+        assert_eq!(computed(OUTPUTS_MAX + 1, OUTPUTS_MIN / 2), [3, 3, 3, 3, 3, 3, 2], "each partition advances");
     }
 }

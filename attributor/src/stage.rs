@@ -15,7 +15,7 @@ use tributary_runtime::topic::Topic;
 use crate::ledger::{self, Ledger};
 use crate::metrics;
 use crate::plan::Plan;
-use crate::put_off::PutOff;
+use crate::put_off::{self, PutOff};
 use crate::remodel::{self, Rows, WALK};
 use crate::unit::{self, Dirty, Effects, Scratch, Unit, malformed};
 use crate::view::ItemView;
@@ -201,9 +201,8 @@ impl AttributorStage {
     fn compute_put_off(&mut self, context: &mut Context<'_>) -> Result<(), StateError> {
         let mut put_off = std::mem::take(&mut self.put_off);
         let done = put_off.compute(context, self.mail.slice(), |unit, context| {
-            let cost = self.with_unit(unit, context, |unit| unit.take_up())?;
-            self.deliver(context)?;
-            Ok(cost)
+            self.with_unit(unit, context, |unit| unit.take_up())?;
+            self.deliver(context)
         });
         self.put_off = put_off;
         done
@@ -252,7 +251,8 @@ impl Stage for AttributorStage {
         for mut dirty in std::mem::take(&mut self.dirty).into_values() {
             context.outbox.caused_at(dirty.received_ms);
             let key = std::mem::take(&mut dirty.key);
-            if self.with_unit(&key, context, |unit| unit.recompute(dirty, more_waits))? {
+            let waits = more_waits || put_off::is_full(context.outbox);
+            if self.with_unit(&key, context, |unit| unit.recompute(dirty, waits))? {
                 self.put_off.add(&key, context, self.mail.slice())?;
             }
             self.deliver(context)?;

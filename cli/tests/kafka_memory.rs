@@ -14,8 +14,8 @@ use support::{history, pipeline, send, tributary};
 
 /// The process's memory limit, MiB; small, so that few records exceed it.
 const MEMORY_MB: u64 = 256;
-/// It may take a tenth more.
-const PEAK_KB_MAX: u64 = MEMORY_MB * 1024 * 11 / 10;
+/// The most that it may take, KB.
+const PEAK_KB_MAX: u64 = MEMORY_MB * 1024;
 
 /// Works off a backlog in one process; returns the most memory it had, in KB. `slow` is what happens to the broker meanwhile, again and
 /// again.

@@ -70,12 +70,15 @@ impl Unit<'_, '_> {
         Ok(())
     }
 
-    /// Computes what was put off while records waited, unless the unit is throttled; returns what that cost, in records handled.
+    /// Computes what was put off while records waited, unless the unit is throttled.
     ///
     /// # Errors
     /// When the state is at fault.
-    pub fn take_up(&mut self) -> Result<u64, StateError> {
-        if self.is_throttled()? { Ok(0) } else { self.compute_deferred() }
+    pub fn take_up(&mut self) -> Result<(), StateError> {
+        if !self.is_throttled()? {
+            self.compute_deferred()?;
+        }
+        Ok(())
     }
 
     fn compute_deferred(&mut self) -> Result<u64, StateError> {
