@@ -31,9 +31,7 @@ fn replayed(records: &[Vec<u8>], settings: &Settings) -> anyhow::Result<Replay> 
     let mut replay = Replay::new(settings, 1)?;
     for record in records {
         replay.append(Topic::Offline, END_MS, record);
-        if replay.is_full() {
-            replay.run()?;
-        }
+        replay.advance()?;
     }
     replay.run()?;
     Ok(replay)

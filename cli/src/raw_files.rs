@@ -129,16 +129,14 @@ pub fn feed(
                 return Ok(());
             }
             replay.append(*topic, received_ms, record);
-            if replay.is_full() { Ok(replay.run()?) } else { Ok(()) }
+            Ok(replay.advance()?)
         })?;
     }
     if let Some(seed) = shuffle {
         shuffle_records(&mut held, seed);
         for (topic, record) in held {
             replay.append(topic, received_ms, &record);
-            if replay.is_full() {
-                replay.run()?;
-            }
+            replay.advance()?;
         }
     }
     progress.finish();

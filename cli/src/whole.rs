@@ -42,7 +42,7 @@ pub fn look_at<T>(
 ) -> anyhow::Result<T> {
     let pipeline = Pipeline::compile(settings).map_err(Usage::from)?;
     if let Ok(list) = files.list() {
-        let mut replay = Replay::new(settings, 1).map_err(Usage::from)?;
+        let mut replay = Replay::new(settings, 1).map_err(Usage::from)?.in_threads();
         feed(&mut replay, &list, None, now_ms(), settings)?;
         replay.run()?;
         let units = units(replay.snapshot())?;

@@ -1,4 +1,4 @@
-//! A disk without room: what runs waits for some and goes on, and nothing is missing then.
+//! A disk without room: what runs waits for some and goes on, and nothing is missing then. What writes files fails and says so.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
@@ -10,6 +10,7 @@ use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use support::command::{err, tributary};
 use support::disk::{DISK_MB, fill, namespace};
 use support::service::Service;
 
@@ -107,4 +108,22 @@ fn a_worker_on_kafka_waits_for_room() {
     let mut service = Service::in_folder(folder.path(), 2);
     service.sets.extend(["worker.memory_mb=256".into(), format!("kafka.brokers={brokers}")]);
     waits_for_room_and_goes_on(service, folder.path(), "attributor/1/CURRENT");
+}
+
+#[test]
+fn a_replay_fails_where_a_file_cannot_be_written_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let deal = r#"{"timestamp": "2024-03-09T10:00:00Z", "email": "zhang@b-corp.example", "kind": "milestone",
+        "milestone": "closed_won", "object_id": "006X", "value": "100.00", "currency": "CNY"}"#;
+    fs::write(file("offline.ndjson"), deal.replace('\n', "")).unwrap();
+    for (results, name) in [("a", "credits.ndjson"), ("b", "credit-table.ndjson"), ("c", "milestones.ndjson")] {
+        let results = folder.path().join(results);
+        fs::create_dir(&results).unwrap();
+        // So few updates are written at the end only.
+        std::os::unix::fs::symlink("/dev/full", results.join(name)).unwrap();
+        let replayed = tributary(&["replay", "--offline", &file("offline.ndjson"), "--out", results.to_str().unwrap()]);
+        assert!(!replayed.status.success(), "{name}");
+        assert!(err(&replayed).contains(name) && err(&replayed).contains("No space left"), "{}", err(&replayed));
+    }
 }

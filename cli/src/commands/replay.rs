@@ -1,9 +1,9 @@
 //! `tributary replay`: the whole pipeline over files.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use clap::Args;
@@ -79,7 +79,7 @@ pub fn run(args: &ReplayArgs, global: &Global) -> anyhow::Result<()> {
     logging::start(&settings.log);
     let files = args.files.list()?;
     let started = Instant::now();
-    let mut replay = Replay::new(&settings, args.partitions).map_err(Usage::from)?;
+    let mut replay = Replay::new(&settings, args.partitions).map_err(Usage::from)?.in_threads();
     let failure = match &args.out {
         Some(folder) => Some(write_updates(&mut replay, folder)?),
         None => None,
@@ -88,12 +88,14 @@ pub fn run(args: &ReplayArgs, global: &Global) -> anyhow::Result<()> {
     feed(&mut replay, &files, args.shuffle, received_ms, &settings)?;
     replay.run()?;
     let answered = answer(args, &mut replay, &settings, global);
-    let results = replay.finish()?;
+    let results = replay.results()?;
+    let Some(folder) = &args.out else { return answered };
+    // Beside `credits.ndjson`.
+    results.write(folder)?;
+    replay.all_passed_on()?;
     if let Some(Ok(error)) = failure.map(|failure| failure.try_recv()) {
         return Err(anyhow::Error::from(error).context("credits.ndjson cannot be written"));
     }
-    let Some(folder) = &args.out else { return answered };
-    results.write(folder)?;
     let imbalances = results.table().imbalances();
     for found in &imbalances {
         tracing::error!(milestone = found.milestone_id, model = found.model, "{}", found.what);
@@ -108,16 +110,37 @@ impl ReplayArgs {
     }
 }
 
-/// Writes every update to `credits.ndjson` in a folder; the channel returns errors.
-fn write_updates(replay: &mut Replay, folder: &Path) -> anyhow::Result<Receiver<std::io::Error>> {
-    fs::create_dir_all(folder)?;
-    let mut updates = BufWriter::new(File::create(folder.join("credits.ndjson"))?);
-    let (failed, failure) = channel();
-    replay.on_update(move |update| {
-        let written = serde_json::to_writer(&mut updates, update).map_err(std::io::Error::from);
-        if let Err(error) = written.and_then(|()| updates.write_all(b"\n")) {
-            let _ = failed.send(error);
+/// `credits.ndjson`, which gets every update. Errors go to a channel, also those of what is written at the end.
+struct Updates {
+    out: BufWriter<File>,
+    failed: Sender<io::Error>,
+}
+
+impl Updates {
+    fn note(&self, written: io::Result<()>) {
+        if let Err(error) = written {
+            // The first error is looked at, and the channel lives until then.
+            let _ = self.failed.send(error);
         }
+    }
+}
+
+impl Drop for Updates {
+    fn drop(&mut self) {
+        let flushed = self.out.flush();
+        self.note(flushed);
+    }
+}
+
+/// Writes every update to `credits.ndjson` in a folder; the channel returns errors.
+fn write_updates(replay: &mut Replay, folder: &Path) -> anyhow::Result<Receiver<io::Error>> {
+    fs::create_dir_all(folder)?;
+    let (failed, failure) = channel();
+    let mut updates = Updates { out: BufWriter::new(File::create(folder.join("credits.ndjson"))?), failed };
+    replay.on_update(move |update| {
+        let written = serde_json::to_writer(&mut updates.out, update).map_err(io::Error::from);
+        let written = written.and_then(|()| updates.out.write_all(b"\n"));
+        updates.note(written);
     });
     Ok(failure)
 }

@@ -68,9 +68,7 @@ fn replayed(settings: &Settings, records: &[Raw]) -> Results {
     let mut replay = Replay::new(settings, 1).unwrap_or_else(|problems| panic!("{problems:?}"));
     for (topic, record) in records {
         replay.append(*topic, RECEIVED_MS, record);
-        if replay.is_full() {
-            replay.run().unwrap();
-        }
+        replay.advance().unwrap();
     }
     replay.finish().unwrap()
 }

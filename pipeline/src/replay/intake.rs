@@ -1,4 +1,4 @@
-//! Takes the outputs of a replay on a separate thread: folding and writing them costs half as much as computing them.
+//! Takes the outputs of a replay on separate threads: folding and writing them costs half as much as computing them.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -12,6 +12,7 @@ use tributary_runtime::topic::format::Row;
 use tributary_runtime::worker::WorkerError;
 
 use super::{ReplayError, Results};
+use crate::stages::StageName;
 
 /// Called with every credit update, in order.
 pub(super) type Hear = Box<dyn FnMut(&CreditUpdate) + Send>;
@@ -19,62 +20,122 @@ pub(super) type Hear = Box<dyn FnMut(&CreditUpdate) + Send>;
 /// Outputs that wait to be taken in, at most: bounds the memory.
 const WAITING_MAX: usize = 2;
 
-/// Records of the output topics, in order within each.
-type Outputs = Vec<(Topic, Vec<Output>)>;
+/// What a stage has written: records of the output topics, in order within each.
+type Outputs = (StageName, Vec<(Topic, Vec<Output>)>);
+
+/// Sends outputs to the threads.
+#[derive(Clone)]
+pub(super) struct OutputSender(SyncSender<Outputs>);
+
+impl OutputSender {
+    /// Takes the outputs of a stage out of its log. If the thread has failed, [`Intake::finish`] returns the error.
+    pub fn send(&self, stage: StageName, log: &MemoryLog) {
+        let outputs = stage.log().outputs().filter(|topic| topic.rows().is_some()).map(|topic| (topic, log.drain(topic)));
+        // An error is the thread's end, and its reason is asked for below.
+        let _ = self.0.send((stage, outputs.collect()));
+    }
+}
 
 /// See the module.
 pub(super) struct Intake {
-    sender: SyncSender<Outputs>,
-    thread: JoinHandle<Result<Results, ReplayError>>,
+    sender: OutputSender,
+    taking_in: JoinHandle<Result<Results, ReplayError>>,
+    hearing: Hearing,
 }
 
 impl Intake {
-    /// Starts the thread.
-    pub fn start(hear: Hear) -> Result<Self, ReplayError> {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the system refuses one.
+    pub fn start(hear: Option<Hear>) -> Result<Self, ReplayError> {
         let (sender, receiver) = sync_channel(WAITING_MAX);
-        let thread = thread::Builder::new().name("outputs".into()).spawn(move || take_in(&receiver, hear));
-        Ok(Self { sender, thread: thread.map_err(ReplayError::Thread)? })
+        let (mut to_hear, mut hearing) = (None, Hearing::default());
+        if let Some(hear) = hear {
+            let (to, from) = sync_channel(WAITING_MAX);
+            to_hear = Some(to);
+            hearing = Hearing(Some(spawn("updates", move || pass_on(&from, hear))?));
+        }
+        let taking_in = spawn("outputs", move || take_in(&receiver, to_hear.as_ref()))?;
+        Ok(Self { sender: OutputSender(sender), taking_in, hearing })
     }
 
-    /// Takes the outputs out of the log. If the thread has failed, [`Self::finish`] returns the error.
-    pub fn collect(&self, log: &MemoryLog) {
-        let outputs = Topic::public().map(|topic| (topic, log.drain(topic))).collect();
-        // An error is the thread's end, and its reason is asked for below.
-        let _ = self.sender.send(outputs);
+    /// Where the outputs go.
+    pub fn sender(&self) -> OutputSender {
+        self.sender.clone()
     }
 
-    /// Waits for the rest, and gives the results.
-    pub fn finish(self) -> Result<Results, ReplayError> {
+    /// Waits for the rest, and gives the results. Updates are still passed on: [`Hearing::end`] waits for that.
+    ///
+    /// # Errors
+    /// When an output cannot be decoded.
+    pub fn finish(self) -> Result<(Results, Hearing), ReplayError> {
         drop(self.sender);
-        let panicked = |_| ReplayError::Worker(WorkerError::Panicked { worker: "outputs".into() });
-        self.thread.join().map_err(panicked)?
+        Ok((join("outputs", self.taking_in)?, self.hearing))
     }
 }
 
-fn take_in(receiver: &Receiver<Outputs>, mut hear: Hear) -> Result<Results, ReplayError> {
-    let mut results = Results::default();
+/// The thread that passes updates on, if somebody wants them.
+#[derive(Default)]
+pub(super) struct Hearing(Option<JoinHandle<Result<(), ReplayError>>>);
+
+impl Hearing {
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When an update cannot be decoded.
+    pub fn end(self) -> Result<(), ReplayError> {
+        self.0.map_or(Ok(()), |thread| join("updates", thread))
+    }
+}
+
+fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>, ReplayError> {
+    thread::Builder::new().name(name.into()).spawn(work).map_err(ReplayError::Thread)
+}
+
+fn join<T>(name: &str, thread: JoinHandle<Result<T, ReplayError>>) -> Result<T, ReplayError> {
+    thread.join().map_err(|_| ReplayError::Worker(WorkerError::Panicked { worker: name.into() }))?
+}
+
+/// Calls `hear` with the updates that come.
+fn pass_on(receiver: &Receiver<Vec<Output>>, mut hear: Hear) -> Result<(), ReplayError> {
+    receiver.iter().try_for_each(|outputs| each_update(&outputs, &mut hear))
+}
+
+fn each_update(outputs: &[Output], mut hear: impl FnMut(&CreditUpdate)) -> Result<(), ReplayError> {
     let mut update = CreditUpdate::default();
-    for (topic, outputs) in receiver.iter().flatten() {
+    for bytes in values(outputs) {
+        // Decoded into the same message each time: its texts keep their memory.
+        update.clear();
+        update.merge(bytes).map_err(|error| undecodable(Topic::Credits, &error))?;
+        hear(&update);
+    }
+    Ok(())
+}
+
+fn take_in(receiver: &Receiver<Outputs>, to_hear: Option<&SyncSender<Vec<Output>>>) -> Result<Results, ReplayError> {
+    let mut results = Results::default();
+    let mut dead_letters: BTreeMap<StageName, Vec<DeadLetter>> = BTreeMap::new();
+    let tables = receiver.iter().flat_map(|(stage, tables)| tables.into_iter().map(move |(topic, outputs)| (stage, topic, outputs)));
+    for (stage, topic, outputs) in tables {
         match topic {
             Topic::Credits => {
-                for bytes in values(&outputs) {
-                    // Decoded into the same message each time: its texts keep their memory.
-                    update.clear();
-                    update.merge(bytes).map_err(|error| undecodable(topic, &error))?;
-                    hear(&update);
-                    results.credits.add(&update);
-                }
+                each_update(&outputs, |update| results.credits.add(update))?;
+                // An error is that thread's end, and its reason is asked for above.
+                let _ = to_hear.map(|to| to.send(outputs));
             }
             Topic::Profiles => compact::<Profile>(outputs, &mut results.profiles)?,
             Topic::Accounts => compact::<Account>(outputs, &mut results.accounts)?,
             Topic::DeadLetters => {
-                for bytes in values(&outputs) {
-                    results.dead_letters.push(decode::<DeadLetter>(bytes)?);
-                }
+                // Several stages write them: in which order does not depend on how fast these are.
+                let decoded = values(&outputs).map(decode::<DeadLetter>);
+                let letters = dead_letters.entry(stage).or_default();
+                decoded.map(|letter| letter.map(|letter| letters.push(letter))).collect::<Result<(), _>>()?;
             }
             other => results.others.entry(other).or_default().add(other, outputs),
         }
     }
+    results.dead_letters = dead_letters.into_values().flatten().collect();
     results.profiles.retain(|_, profile| profile.merged_into.is_empty() && !profile.erased);
     results.accounts.retain(|_, account| account.merged_into.is_empty() && !account.erased);
     Ok(results)

@@ -12,18 +12,23 @@
 
 mod intake;
 mod results;
+mod stations;
+
+use std::mem;
 
 use tributary_proto::CreditUpdate;
 use tributary_runtime::config::Problems;
-use tributary_runtime::log::{BatchLimits, MemoryLog, MemorySession};
+use tributary_runtime::log::{BatchLimits, Routed};
+use tributary_runtime::stage::Output;
 use tributary_runtime::state::{Snapshot, State, StateError};
 use tributary_runtime::topic::Topic;
-use tributary_runtime::worker::{Worker, WorkerError, WorkerOptions};
+use tributary_runtime::worker::WorkerError;
 
 use crate::credit_table::CreditTable;
 use crate::settings::Settings;
-use crate::stages::{Pipeline, StageName};
-use intake::{Hear, Intake};
+use crate::stages::Pipeline;
+use intake::{Hear, Hearing, Intake, OutputSender};
+use stations::{Chunk, Station, Threads};
 
 pub use results::{Results, WriteError};
 
@@ -32,16 +37,20 @@ const CHUNK_RECORDS: usize = 10_000;
 
 /// A pipeline in memory. Feed it with [`Self::append`], then [`Self::finish`].
 pub struct Replay {
-    log: MemoryLog,
-    workers: Vec<Worker<MemorySession>>,
+    /// The stages; empty while they are on their threads.
+    stations: Vec<Station>,
+    threads: Option<Threads>,
+    has_threads: bool,
+    /// Raw records that no stage has seen.
+    chunk: Chunk,
     /// Raw records have no key: they go to the partitions in turn.
     next_partition: u32,
     partitions: u32,
-    waiting: usize,
     raw_records: u64,
     /// Until the first outputs.
     on_update: Option<Hear>,
     intake: Option<Intake>,
+    hearing: Hearing,
 }
 
 /// Why a replay stopped.
@@ -78,13 +87,24 @@ impl Replay {
     /// # Errors
     /// Everything that is wrong with the settings.
     pub fn with_limits(settings: &Settings, partitions: u32, limits: BatchLimits) -> Result<Self, Problems> {
-        let pipeline = Pipeline::compile(settings)?;
-        let log = MemoryLog::new(partitions);
-        let options = WorkerOptions::in_memory(limits);
-        let worker =
-            |stage: StageName| Worker::new(log.session(stage.log()), stage.log(), pipeline.build(stage), options.clone());
-        let workers = StageName::ALL.map(worker).into();
-        Ok(Self { log, workers, next_partition: 0, partitions, waiting: 0, raw_records: 0, on_update: None, intake: None })
+        Ok(Self {
+            stations: Station::all(&Pipeline::compile(settings)?, partitions, limits),
+            threads: None,
+            has_threads: false,
+            chunk: Vec::new(),
+            next_partition: 0,
+            partitions,
+            raw_records: 0,
+            on_update: None,
+            intake: None,
+            hearing: Hearing::default(),
+        })
+    }
+
+    /// The same, with each stage on a thread of its own. The results are the same.
+    #[must_use]
+    pub fn in_threads(self) -> Self {
+        Self { has_threads: true, ..self }
     }
 
     /// Has every credit update passed to `hear`, in order. Say it before the first [`Self::run`].
@@ -94,15 +114,26 @@ impl Replay {
 
     /// Appends a raw record. `received_ms` is when it was received, for the check of times in the future; 0 where that is not known.
     pub fn append(&mut self, topic: Topic, received_ms: i64, value: &[u8]) {
-        self.log.append_raw(topic, self.next_partition, received_ms, value.to_vec());
+        let output = Output { topic, key: Vec::new(), value: Some(value.to_vec()) };
+        self.chunk.push(Routed { output, partition: self.next_partition, timestamp_ms: received_ms });
         self.next_partition = (self.next_partition + 1) % self.partitions.max(1);
-        self.waiting += 1;
         self.raw_records += 1;
     }
 
-    /// Whether [`Self::run`] is due.
-    pub fn is_full(&self) -> bool {
-        self.waiting >= CHUNK_RECORDS
+    /// Has the stages work on what was appended, if that is enough for them. Call it after every record, or after several. Where they have
+    /// threads, it does not wait until they are done.
+    ///
+    /// # Errors
+    /// When a stage has failed.
+    pub fn advance(&mut self) -> Result<(), ReplayError> {
+        if self.chunk.len() < CHUNK_RECORDS {
+            return Ok(());
+        }
+        if self.has_threads && self.threads.is_none() {
+            let outputs = self.outputs()?;
+            self.threads = Some(Threads::start(mem::take(&mut self.stations), &outputs)?);
+        }
+        self.work()
     }
 
     /// Runs the stages over what was appended, until no message is left.
@@ -110,19 +141,25 @@ impl Replay {
     /// # Errors
     /// When a stage fails.
     pub fn run(&mut self) -> Result<(), ReplayError> {
-        self.waiting = 0;
-        loop {
-            let mut records = 0;
-            for worker in &mut self.workers {
-                while let step @ 1.. = worker.step()? {
-                    records += step;
-                }
-            }
-            self.collect()?;
-            if records == 0 {
-                return Ok(());
-            }
+        self.work()?;
+        self.wait()
+    }
+
+    fn work(&mut self) -> Result<(), ReplayError> {
+        let raw = mem::take(&mut self.chunk);
+        if let Some(threads) = &self.threads {
+            return if threads.send(raw) { Ok(()) } else { self.wait() };
         }
+        let outputs = self.outputs()?;
+        self.stations.iter_mut().try_fold(raw, |chunk, station| station.work(chunk, &outputs)).map(drop)
+    }
+
+    /// Waits for the threads, if they have work.
+    fn wait(&mut self) -> Result<(), ReplayError> {
+        if let Some(threads) = self.threads.take() {
+            self.stations = threads.end()?;
+        }
+        Ok(())
     }
 
     /// The states of the stages, to be read after [`Self::run`].
@@ -130,35 +167,43 @@ impl Replay {
         self
     }
 
-    /// Runs to the end and gives the results.
+    /// Runs to the end and gives the results, after every update was passed on.
     ///
     /// # Errors
     /// When a stage fails.
     pub fn finish(mut self) -> Result<Results, ReplayError> {
-        self.results()
+        let results = self.results()?;
+        self.all_passed_on()?;
+        Ok(results)
     }
 
-    /// Runs to the end and gives the results, once; the states are still there to be read.
+    /// Runs to the end and gives the results, once; the states are still there to be read. Updates may still be passed on.
     ///
     /// # Errors
     /// When a stage fails.
     pub fn results(&mut self) -> Result<Results, ReplayError> {
         self.run()?;
-        let mut results = self.intake.take().map_or_else(|| Ok(Results::default()), Intake::finish)?;
-        results.raw_records = self.raw_records;
-        Ok(results)
+        let Some(intake) = self.intake.take() else { return Ok(Results::default()) };
+        let (results, hearing) = intake.finish()?;
+        self.hearing = hearing;
+        Ok(Results { raw_records: self.raw_records, ..results })
     }
 
-    /// Takes the outputs out of the log.
-    fn collect(&mut self) -> Result<(), ReplayError> {
-        if self.intake.is_none() {
-            let hear = self.on_update.take().unwrap_or_else(|| Box::new(|_| {}));
-            self.intake = Some(Intake::start(hear)?);
-        }
-        if let Some(intake) = &self.intake {
-            intake.collect(&self.log);
-        }
-        Ok(())
+    /// Waits until every update was passed on, after [`Self::results`].
+    ///
+    /// # Errors
+    /// When one cannot be decoded.
+    pub fn all_passed_on(&mut self) -> Result<(), ReplayError> {
+        mem::take(&mut self.hearing).end()
+    }
+
+    /// Where the outputs go.
+    fn outputs(&mut self) -> Result<OutputSender, ReplayError> {
+        let intake = match self.intake.take() {
+            Some(intake) => intake,
+            None => Intake::start(self.on_update.take())?,
+        };
+        Ok(self.intake.insert(intake).sender())
     }
 }
 
@@ -169,9 +214,8 @@ impl Snapshot for Replay {
 
     fn state(&mut self, stage: &'static str, partition: u32) -> Result<&mut dyn State, StateError> {
         let missing = || StateError::Read(format!("partition {partition} of {stage} has not run"));
-        let stages = StageName::ALL.into_iter().zip(&mut self.workers);
-        let worker = stages.filter(|(name, _)| name.log().stage == stage).map(|(_, worker)| worker).next();
-        worker.and_then(|worker| worker.state(partition)).ok_or_else(missing)
+        let station = self.stations.iter_mut().find(|station| station.stage() == stage);
+        station.and_then(|station| station.state(partition)).ok_or_else(missing)
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use serde::Serialize;
 use tributary_proto::{Account, AccountPerson, DeadLetter, Identifier, Membership, Profile, Trait};
@@ -52,8 +54,12 @@ impl Table {
     }
 
     fn write(&self, path: &Path, rows: &Rows) -> Result<(), WriteError> {
-        let lines = self.0.values().map(|row| rows.to_json(row).map_err(io::Error::other));
-        write_texts(path, lines)
+        write_with(path, |out| {
+            self.0.values().try_for_each(|row| {
+                out.write_all(&rows.to_json(row).map_err(io::Error::other)?)?;
+                out.write_all(b"\n")
+            })
+        })
     }
 }
 
@@ -103,7 +109,15 @@ impl Results {
     /// # Errors
     /// When one cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), WriteError> {
-        write_lines(&folder.join("credit-table.ndjson"), self.credits.rows())?;
+        // The credit table is about as large as all the others.
+        thread::scope(|scope| {
+            let others = scope.spawn(|| self.write_others(folder));
+            write_lines(&folder.join("credit-table.ndjson"), self.credits.rows())?;
+            others.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+
+    fn write_others(&self, folder: &Path) -> Result<(), WriteError> {
         let profiles = self.profiles.values().zip(self.profile_lines()).map(|(profile, line)| WholeProfile {
             line,
             traits: &profile.traits,
@@ -163,17 +177,15 @@ fn names(identifiers: &[Identifier]) -> Vec<String> {
 }
 
 fn write_lines<T: Serialize>(path: &Path, lines: impl IntoIterator<Item = T>) -> Result<(), WriteError> {
-    write_texts(path, lines.into_iter().map(|line| serde_json::to_vec(&line)))
+    write_with(path, |out| {
+        lines.into_iter().try_for_each(|line| {
+            serde_json::to_writer(&mut *out, &line)?;
+            out.write_all(b"\n")
+        })
+    })
 }
 
-fn write_texts<E: Into<io::Error>>(path: &Path, lines: impl Iterator<Item = Result<Vec<u8>, E>>) -> Result<(), WriteError> {
-    let write = || -> io::Result<()> {
-        let mut out = BufWriter::new(File::create(path)?);
-        for line in lines {
-            out.write_all(&line.map_err(Into::into)?)?;
-            out.write_all(b"\n")?;
-        }
-        out.flush()
-    };
-    write().map_err(|source| WriteError { path: path.to_owned(), source })
+fn write_with(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<(), WriteError> {
+    let written = File::create(path).map(BufWriter::new).and_then(|mut out| write(&mut out).and_then(|()| out.flush()));
+    written.map_err(|source| WriteError { path: path.to_owned(), source })
 }

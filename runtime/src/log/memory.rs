@@ -47,16 +47,29 @@ impl MemoryLog {
         append(&mut self.lock(), topic, Some(partition), timestamp_ms, Output { topic, key: Vec::new(), value: Some(value) });
     }
 
+    /// Appends records to the partitions that they were taken from in another log.
+    pub fn extend(&self, records: impl IntoIterator<Item = Routed>) {
+        let mut topics = self.lock();
+        for Routed { output, partition, timestamp_ms } in records {
+            append(&mut topics, output.topic, Some(partition), timestamp_ms, output);
+        }
+    }
+
     /// Takes all records of a topic out, in partition order.
-    pub fn drain(&self, topic: Topic) -> Vec<Output> {
+    pub fn take(&self, topic: Topic) -> Vec<Routed> {
         let mut topics = self.lock();
         let queues = topics.get_mut(&topic).map(Vec::as_mut_slice).unwrap_or_default();
         let mut all = Vec::new();
         for queue in queues {
             queue.first_offset += queue.records.len() as u64;
-            all.extend(queue.records.drain(..).map(|routed| routed.output));
+            all.extend(queue.records.drain(..));
         }
         all
+    }
+
+    /// The same without their places.
+    pub fn drain(&self, topic: Topic) -> Vec<Output> {
+        self.take(topic).into_iter().map(|routed| routed.output).collect()
     }
 
     /// The number of records of a topic that are not committed yet.
