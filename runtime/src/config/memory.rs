@@ -38,7 +38,7 @@ impl MemoryBudget {
     /// RocksDB, a quarter for values, half for data in flight.
     pub fn of(memory_mb: u32, workers: usize, keeping: usize) -> Self {
         let bytes = memory_mb.saturating_sub(FIXED_MB) as usize * 1024 * 1024;
-        Self { stores: bytes / 4, values: bytes / 4 / keeping.max(1), transaction: bytes / 2 / workers.max(1) / PARTS }
+        Self { stores: bytes / 4, values: bytes / 2 / keeping.max(1), transaction: bytes / 2 / workers.max(1) / PARTS }
     }
 }
 

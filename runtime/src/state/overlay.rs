@@ -214,7 +214,7 @@ impl<B: Base> Overlay<B> {
         self.bytes
     }
 
-    /// The changes since the last [`Self::settle`], each key once.
+    /// The changes since the last [`Self::settle`], each key once, in the order of the keys: RocksDB inserts neighbours faster.
     pub fn writes(&self) -> Vec<Write> {
         let write = |(actor, sub): (&ActorKey, &[u8])| {
             let mut key = Vec::with_capacity(ACTOR_KEY_LEN + sub.len());
@@ -223,7 +223,9 @@ impl<B: Base> Overlay<B> {
             let slot = self.actors.get(actor)?.slots.get(sub)?;
             Some(Write { key, value: slot.value().map(<[u8]>::to_vec) })
         };
-        self.changed.iter().filter_map(write).collect()
+        let mut writes: Vec<Write> = self.changed.iter().filter_map(write).collect();
+        writes.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        writes
     }
 
     /// Call when the changes are in the base. Marks them as clean, and evicts the actors that were not used for longest until at most
