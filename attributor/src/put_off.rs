@@ -18,11 +18,14 @@ const KEY: &str = "put-off:";
 /// Begins the sub-keys of the list; the unit's key follows. Part of the stored format: do not change.
 const SUB: u8 = b'w';
 /// How many records a partition handles, at most, before milestones are computed in spite of a backlog.
-const RECORDS_MAX: u64 = 20_000;
+const RECORDS_MAX: u64 = 100_000;
 /// Once a batch has so many outputs, of all partitions of the worker, what can wait does: they must fit into a transaction.
 const OUTPUTS_MAX: usize = 4_000;
 /// So many a partition adds even then from its list, so that each one advances.
 const OUTPUTS_MIN: usize = 500;
+/// One of so many units that were put off because a batch was full is computed even then. So full batches do not make the list longer and
+/// longer: they show how much output records cause, and the next batches have fewer records.
+const OWED_PART: usize = 4;
 /// How many units are looked up at once.
 const UNITS: usize = 256;
 
@@ -35,6 +38,8 @@ pub(crate) struct PutOff {
     resumed: usize,
     /// Records handled since the list was empty, or the partition was taken over.
     handled: u64,
+    /// Units that were listed because a batch was full, and are not computed yet.
+    owed: usize,
 }
 
 /// Whether a batch has as many outputs as it should.
@@ -69,11 +74,18 @@ impl PutOff {
         self.resumed
     }
 
-    /// Lists a unit.
-    pub fn add(&mut self, unit: &[u8], context: &mut Context<'_>, slice: PartitionSlice) -> Result<(), StateError> {
+    /// Lists a unit: because more records wait, or else because the batch is full.
+    pub fn add(
+        &mut self,
+        unit: &[u8],
+        more_waits: bool,
+        context: &mut Context<'_>,
+        slice: PartitionSlice,
+    ) -> Result<(), StateError> {
         let sub = sub(unit);
         if context.state.get(&WALK.actor(), &sub)?.is_none() {
             context.state.put(&WALK.actor(), &sub, &[]);
+            self.owed += usize::from(!more_waits);
         }
         if !self.on_its_way {
             self.send(context, slice);
@@ -102,20 +114,21 @@ impl PutOff {
         slice: PartitionSlice,
         mut compute: impl FnMut(&[u8], &mut Context<'_>) -> Result<(), StateError>,
     ) -> Result<(), StateError> {
-        let from = context.outbox.outputs.len();
+        let (from, mut least) = (context.outbox.outputs.len(), self.owed.div_ceil(OWED_PART));
         loop {
             let units = first(context.state)?;
             if units.is_empty() {
-                self.handled = 0;
+                (self.handled, self.owed) = (0, 0);
                 return Ok(());
             }
             for unit in units {
-                if is_full(context.outbox) && context.outbox.outputs.len() - from > OUTPUTS_MIN {
+                if least == 0 && is_full(context.outbox) && context.outbox.outputs.len() - from > OUTPUTS_MIN {
                     self.send(context, slice);
                     return Ok(());
                 }
                 compute(&unit, context)?;
                 context.state.delete(&WALK.actor(), &sub(&unit));
+                (least, self.owed) = (least.saturating_sub(1), self.owed.saturating_sub(1));
             }
         }
     }
@@ -140,30 +153,55 @@ mod tests {
 
     const SLICE: PartitionSlice = PartitionSlice { partition: 0, partitions: 1 };
 
-    /// Computes with a list of 20 units, each of which has so many outputs, in batches that have `before` outputs already; returns how many
-    /// units each batch has computed.
-    fn computed(before: usize, each: usize) -> Vec<usize> {
-        let (mut state, mut put_off) = (Overlay::new(EmptyBase), PutOff::default());
-        let write = |outbox: &mut Outbox, outputs: usize| {
-            (0..outputs).for_each(|_| outbox.unpublish(Topic::Credits, b"row"));
-        };
-        for unit in 0..20 {
-            let mut outbox = Outbox::default();
-            put_off.add(&[unit], &mut Context { state: &mut state, outbox: &mut outbox }, SLICE).unwrap();
+    /// A partition with a state of its own.
+    struct World {
+        state: Overlay<EmptyBase>,
+        put_off: PutOff,
+        listed: u32,
+    }
+
+    impl World {
+        fn new() -> Self {
+            Self { state: Overlay::new(EmptyBase), put_off: PutOff::default(), listed: 0 }
         }
-        let mut batches = Vec::new();
-        while put_off.on_its_way {
+
+        /// Lists so many units.
+        fn list(&mut self, units: u32, more_waits: bool) {
             let mut outbox = Outbox::default();
+            for unit in self.listed..self.listed + units {
+                let mut context = Context { state: &mut self.state, outbox: &mut outbox };
+                self.put_off.add(&unit.to_be_bytes(), more_waits, &mut context, SLICE).unwrap();
+            }
+            self.listed += units;
+        }
+
+        /// Ends a batch that has `before` outputs already, where each unit has `each`; returns how many units it has computed.
+        fn end_batch(&mut self, before: usize, each: usize) -> usize {
+            let (mut outbox, mut computed) = (Outbox::default(), 0);
             write(&mut outbox, before);
-            let mut context = Context { state: &mut state, outbox: &mut outbox };
-            assert!(put_off.take(KEY.as_bytes()) && put_off.is_due(1, false, &mut context, SLICE));
-            batches.push(0);
+            let mut context = Context { state: &mut self.state, outbox: &mut outbox };
+            assert!(self.put_off.take(KEY.as_bytes()) && self.put_off.is_due(1, false, &mut context, SLICE));
             let compute = |_: &[u8], context: &mut Context<'_>| {
-                *batches.last_mut().unwrap() += 1;
+                computed += 1;
                 write(context.outbox, each);
                 Ok(())
             };
-            put_off.compute(&mut context, SLICE, compute).unwrap();
+            self.put_off.compute(&mut context, SLICE, compute).unwrap();
+            computed
+        }
+    }
+
+    fn write(outbox: &mut Outbox, outputs: usize) {
+        (0..outputs).for_each(|_| outbox.unpublish(Topic::Credits, b"row"));
+    }
+
+    /// How many units each batch computes of 20 that were put off in a backlog.
+    fn computed(before: usize, each: usize) -> Vec<usize> {
+        let mut world = World::new();
+        world.list(20, true);
+        let mut batches = Vec::new();
+        while world.put_off.on_its_way {
+            batches.push(world.end_batch(before, each));
         }
         batches
     }
@@ -173,5 +211,16 @@ mod tests {
         assert_eq!(computed(0, 10), [20]);
         assert_eq!(computed(0, OUTPUTS_MAX / 4), [5, 5, 5, 5]);
         assert_eq!(computed(OUTPUTS_MAX + 1, OUTPUTS_MIN / 2), [3, 3, 3, 3, 3, 3, 2], "each partition advances");
+    }
+
+    #[test]
+    fn full_batches_do_not_make_the_list_longer_and_longer() {
+        let mut world = World::new();
+        let mut waiting = 0;
+        for _ in 0..100 {
+            world.list(1_000, false);
+            waiting = waiting + 1_000 - world.end_batch(OUTPUTS_MAX + 1, 100);
+            assert!(waiting <= 1_000 * OWED_PART, "{waiting}");
+        }
     }
 }

@@ -253,7 +253,7 @@ impl Stage for AttributorStage {
             let key = std::mem::take(&mut dirty.key);
             let waits = more_waits || put_off::is_full(context.outbox);
             if self.with_unit(&key, context, |unit| unit.recompute(dirty, waits))? {
-                self.put_off.add(&key, context, self.mail.slice())?;
+                self.put_off.add(&key, more_waits, context, self.mail.slice())?;
             }
             self.deliver(context)?;
         }

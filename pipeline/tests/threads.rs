@@ -19,7 +19,10 @@ fn record(number: u32) -> String {
         ),
         1 => format!(r#"{{"timestamp": "{at}", "email": "#),
         2 => format!(r#"{{"timestamp": "{at}", "anonymous_id": "k{person}", "email": "p{person}@c{account}.example"}}"#),
-        _ => format!(r#"{{"timestamp": "{at}", "anonymous_id": "k{person}", "channel": "paid_search", "campaign": "c{}"}}"#, number % 7),
+        _ => format!(
+            r#"{{"timestamp": "{at}", "anonymous_id": "k{person}", "channel": "paid_search", "campaign": "c{}"}}"#,
+            number % 7
+        ),
     }
 }
 

@@ -116,7 +116,8 @@ fn each_update(outputs: &[Output], mut hear: impl FnMut(&CreditUpdate)) -> Resul
 fn take_in(receiver: &Receiver<Outputs>, to_hear: Option<&SyncSender<Vec<Output>>>) -> Result<Results, ReplayError> {
     let mut results = Results::default();
     let mut dead_letters: BTreeMap<StageName, Vec<DeadLetter>> = BTreeMap::new();
-    let tables = receiver.iter().flat_map(|(stage, tables)| tables.into_iter().map(move |(topic, outputs)| (stage, topic, outputs)));
+    let tables =
+        receiver.iter().flat_map(|(stage, tables)| tables.into_iter().map(move |(topic, outputs)| (stage, topic, outputs)));
     for (stage, topic, outputs) in tables {
         match topic {
             Topic::Credits => {

@@ -66,7 +66,12 @@ impl Station {
     }
 
     /// Works on the chunks that come, until there are no more, or the next stage has failed.
-    fn work_on_all(&mut self, from: &Receiver<Chunk>, to: Option<&SyncSender<Chunk>>, outputs: &OutputSender) -> Result<(), ReplayError> {
+    fn work_on_all(
+        &mut self,
+        from: &Receiver<Chunk>,
+        to: Option<&SyncSender<Chunk>>,
+        outputs: &OutputSender,
+    ) -> Result<(), ReplayError> {
         for chunk in from {
             let messages = self.work(chunk, outputs)?;
             if to.is_some_and(|to| to.send(messages).is_err()) {
