@@ -92,7 +92,7 @@ pub fn run(args: &ReplayArgs, global: &Global) -> anyhow::Result<()> {
     let Some(folder) = &args.out else { return answered };
     // Beside `credits.ndjson`.
     results.write(folder)?;
-    replay.all_passed_on()?;
+    replay.wait_for_updates()?;
     if let Some(Ok(error)) = failure.map(|failure| failure.try_recv()) {
         return Err(anyhow::Error::from(error).context("credits.ndjson cannot be written"));
     }
@@ -110,37 +110,40 @@ impl ReplayArgs {
     }
 }
 
-/// `credits.ndjson`, which gets every update. Errors go to a channel, also those of what is written at the end.
+/// `credits.ndjson`, which gets every update. The first error goes to a channel, also that of what is written at the end.
 struct Updates {
     out: BufWriter<File>,
-    failed: Sender<io::Error>,
+    /// `None` after an error.
+    failed: Option<Sender<io::Error>>,
 }
 
 impl Updates {
-    fn note(&self, written: io::Result<()>) {
-        if let Err(error) = written {
-            // The first error is looked at, and the channel lives until then.
-            let _ = self.failed.send(error);
+    fn write(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) {
+        let Some(failed) = &self.failed else { return };
+        if let Err(error) = write(&mut self.out) {
+            // The channel lives until it was looked at.
+            let _ = failed.send(error);
+            self.failed = None;
         }
     }
 }
 
 impl Drop for Updates {
     fn drop(&mut self) {
-        let flushed = self.out.flush();
-        self.note(flushed);
+        self.write(Write::flush);
     }
 }
 
-/// Writes every update to `credits.ndjson` in a folder; the channel returns errors.
+/// Writes every update to `credits.ndjson` in a folder; the channel returns an error.
 fn write_updates(replay: &mut Replay, folder: &Path) -> anyhow::Result<Receiver<io::Error>> {
     fs::create_dir_all(folder)?;
     let (failed, failure) = channel();
-    let mut updates = Updates { out: BufWriter::new(File::create(folder.join("credits.ndjson"))?), failed };
+    let mut updates = Updates { out: BufWriter::new(File::create(folder.join("credits.ndjson"))?), failed: Some(failed) };
     replay.on_update(move |update| {
-        let written = serde_json::to_writer(&mut updates.out, update).map_err(io::Error::from);
-        let written = written.and_then(|()| updates.out.write_all(b"\n"));
-        updates.note(written);
+        updates.write(|out| {
+            serde_json::to_writer(&mut *out, update)?;
+            out.write_all(b"\n")
+        });
     });
     Ok(failure)
 }

@@ -15,7 +15,7 @@ use super::{ReplayError, Results};
 use crate::stages::StageName;
 
 /// Called with every credit update, in order.
-pub(super) type Hear = Box<dyn FnMut(&CreditUpdate) + Send>;
+pub(super) type Listener = Box<dyn FnMut(&CreditUpdate) + Send>;
 
 /// Outputs that wait to be taken in, at most: bounds the memory.
 const WAITING_MAX: usize = 2;
@@ -39,8 +39,8 @@ impl OutputSender {
 /// See the module.
 pub(super) struct Intake {
     sender: OutputSender,
-    taking_in: JoinHandle<Result<Results, ReplayError>>,
-    hearing: Hearing,
+    thread: JoinHandle<Result<Results, ReplayError>>,
+    listening: Listening,
 }
 
 impl Intake {
@@ -48,16 +48,16 @@ impl Intake {
     ///
     /// # Errors
     /// When the system refuses one.
-    pub fn start(hear: Option<Hear>) -> Result<Self, ReplayError> {
+    pub fn start(listener: Option<Listener>) -> Result<Self, ReplayError> {
         let (sender, receiver) = sync_channel(WAITING_MAX);
-        let (mut to_hear, mut hearing) = (None, Hearing::default());
-        if let Some(hear) = hear {
-            let (to, from) = sync_channel(WAITING_MAX);
-            to_hear = Some(to);
-            hearing = Hearing(Some(spawn("updates", move || pass_on(&from, hear))?));
+        let (mut updates, mut listening) = (None, Listening::default());
+        if let Some(listener) = listener {
+            let (sender, receiver) = sync_channel(WAITING_MAX);
+            updates = Some(sender);
+            listening = Listening(Some(spawn("updates", move || pass_on(&receiver, listener))?));
         }
-        let taking_in = spawn("outputs", move || take_in(&receiver, to_hear.as_ref()))?;
-        Ok(Self { sender: OutputSender(sender), taking_in, hearing })
+        let thread = spawn("outputs", move || take_in(&receiver, updates.as_ref()))?;
+        Ok(Self { sender: OutputSender(sender), thread, listening })
     }
 
     /// Where the outputs go.
@@ -65,21 +65,21 @@ impl Intake {
         self.sender.clone()
     }
 
-    /// Waits for the rest, and gives the results. Updates are still passed on: [`Hearing::end`] waits for that.
+    /// Waits for the rest, and gives the results. Updates are still passed on: [`Listening::end`] waits for that.
     ///
     /// # Errors
     /// When an output cannot be decoded.
-    pub fn finish(self) -> Result<(Results, Hearing), ReplayError> {
+    pub fn finish(self) -> Result<(Results, Listening), ReplayError> {
         drop(self.sender);
-        Ok((join("outputs", self.taking_in)?, self.hearing))
+        Ok((join("outputs", self.thread)?, self.listening))
     }
 }
 
-/// The thread that passes updates on, if somebody wants them.
+/// The thread that passes updates on to a listener, if there is one.
 #[derive(Default)]
-pub(super) struct Hearing(Option<JoinHandle<Result<(), ReplayError>>>);
+pub(super) struct Listening(Option<JoinHandle<Result<(), ReplayError>>>);
 
-impl Hearing {
+impl Listening {
     /// Waits for its end.
     ///
     /// # Errors
@@ -97,23 +97,22 @@ fn join<T>(name: &str, thread: JoinHandle<Result<T, ReplayError>>) -> Result<T, 
     thread.join().map_err(|_| ReplayError::Worker(WorkerError::Panicked { worker: name.into() }))?
 }
 
-/// Calls `hear` with the updates that come.
-fn pass_on(receiver: &Receiver<Vec<Output>>, mut hear: Hear) -> Result<(), ReplayError> {
-    receiver.iter().try_for_each(|outputs| each_update(&outputs, &mut hear))
+fn pass_on(receiver: &Receiver<Vec<Output>>, mut listener: Listener) -> Result<(), ReplayError> {
+    receiver.iter().try_for_each(|outputs| each_update(&outputs, &mut listener))
 }
 
-fn each_update(outputs: &[Output], mut hear: impl FnMut(&CreditUpdate)) -> Result<(), ReplayError> {
+fn each_update(outputs: &[Output], mut take: impl FnMut(&CreditUpdate)) -> Result<(), ReplayError> {
     let mut update = CreditUpdate::default();
     for bytes in values(outputs) {
         // Decoded into the same message each time: its texts keep their memory.
         update.clear();
         update.merge(bytes).map_err(|error| undecodable(Topic::Credits, &error))?;
-        hear(&update);
+        take(&update);
     }
     Ok(())
 }
 
-fn take_in(receiver: &Receiver<Outputs>, to_hear: Option<&SyncSender<Vec<Output>>>) -> Result<Results, ReplayError> {
+fn take_in(receiver: &Receiver<Outputs>, updates: Option<&SyncSender<Vec<Output>>>) -> Result<Results, ReplayError> {
     let mut results = Results::default();
     let mut dead_letters: BTreeMap<StageName, Vec<DeadLetter>> = BTreeMap::new();
     let tables =
@@ -123,7 +122,7 @@ fn take_in(receiver: &Receiver<Outputs>, to_hear: Option<&SyncSender<Vec<Output>
             Topic::Credits => {
                 each_update(&outputs, |update| results.credits.add(update))?;
                 // An error is that thread's end, and its reason is asked for above.
-                let _ = to_hear.map(|to| to.send(outputs));
+                let _ = updates.map(|updates| updates.send(outputs));
             }
             Topic::Profiles => compact::<Profile>(outputs, &mut results.profiles)?,
             Topic::Accounts => compact::<Account>(outputs, &mut results.accounts)?,

@@ -27,7 +27,7 @@ use tributary_runtime::worker::WorkerError;
 use crate::credit_table::CreditTable;
 use crate::settings::Settings;
 use crate::stages::Pipeline;
-use intake::{Hear, Hearing, Intake, OutputSender};
+use intake::{Intake, Listener, Listening, OutputSender};
 use stations::{Chunk, Station, Threads};
 
 pub use results::{Results, WriteError};
@@ -48,9 +48,9 @@ pub struct Replay {
     partitions: u32,
     raw_records: u64,
     /// Until the first outputs.
-    on_update: Option<Hear>,
+    on_update: Option<Listener>,
     intake: Option<Intake>,
-    hearing: Hearing,
+    listening: Listening,
 }
 
 /// Why a replay stopped.
@@ -97,7 +97,7 @@ impl Replay {
             raw_records: 0,
             on_update: None,
             intake: None,
-            hearing: Hearing::default(),
+            listening: Listening::default(),
         })
     }
 
@@ -107,9 +107,9 @@ impl Replay {
         Self { has_threads: true, ..self }
     }
 
-    /// Has every credit update passed to `hear`, in order. Say it before the first [`Self::run`].
-    pub fn on_update(&mut self, hear: impl FnMut(&CreditUpdate) + Send + 'static) {
-        self.on_update = Some(Box::new(hear));
+    /// Has every credit update passed to `listener`, in order, on a thread of its own. Call it before the first [`Self::run`].
+    pub fn on_update(&mut self, listener: impl FnMut(&CreditUpdate) + Send + 'static) {
+        self.on_update = Some(Box::new(listener));
     }
 
     /// Appends a raw record. `received_ms` is when it was received, for the check of times in the future; 0 where that is not known.
@@ -173,7 +173,7 @@ impl Replay {
     /// When a stage fails.
     pub fn finish(mut self) -> Result<Results, ReplayError> {
         let results = self.results()?;
-        self.all_passed_on()?;
+        self.wait_for_updates()?;
         Ok(results)
     }
 
@@ -184,8 +184,8 @@ impl Replay {
     pub fn results(&mut self) -> Result<Results, ReplayError> {
         self.run()?;
         let Some(intake) = self.intake.take() else { return Ok(Results::default()) };
-        let (results, hearing) = intake.finish()?;
-        self.hearing = hearing;
+        let (results, listening) = intake.finish()?;
+        self.listening = listening;
         Ok(Results { raw_records: self.raw_records, ..results })
     }
 
@@ -193,8 +193,8 @@ impl Replay {
     ///
     /// # Errors
     /// When one cannot be decoded.
-    pub fn all_passed_on(&mut self) -> Result<(), ReplayError> {
-        mem::take(&mut self.hearing).end()
+    pub fn wait_for_updates(&mut self) -> Result<(), ReplayError> {
+        mem::take(&mut self.listening).end()
     }
 
     /// Where the outputs go.

@@ -98,13 +98,12 @@ impl Threads {
         let mut threads = Vec::new();
         for mut station in stations {
             let (to, behind) = sync_channel(WAITING_MAX);
-            let (from, outputs) = (mem::replace(&mut receiver, behind), outputs.clone());
+            let (name, from, outputs) = (station.stage(), mem::replace(&mut receiver, behind), outputs.clone());
             let to = (!station.next.is_empty()).then_some(to);
             let work = move || {
                 let done = station.work_on_all(&from, to.as_ref(), &outputs);
                 (station, done)
             };
-            let name = StageName::ALL.get(threads.len()).map_or("", |stage| stage.log().stage);
             threads.push(thread::Builder::new().name(name.into()).spawn(work).map_err(ReplayError::Thread)?);
         }
         Ok(Self { sender, threads })

@@ -295,6 +295,6 @@ impl KafkaSession {
     pub(super) fn seek(&self, list: TopicPartitionList) -> Result<(), LogError> {
         let sought = self.consumer()?.seek_partitions(list, ASK);
         let done = sought.and_then(|list| list.elements().iter().try_for_each(|element| element.error()));
-        done.map_err(|error| LogError::recover("going to the committed offsets", error))
+        done.map_err(|error| self.seek_failed(&error))
     }
 }

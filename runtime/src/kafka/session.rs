@@ -261,28 +261,34 @@ impl KafkaSession {
 
     /// Says which partitions cannot be read on, and what can be done.
     fn out_of_range(&self) -> String {
-        let mut found = String::new();
-        for (partition, owned) in self.owned.iter() {
-            for (topic, name) in &self.inputs {
-                let number = i32::try_from(partition).unwrap_or(i32::MAX);
-                let (Some(next), Some(Ok((low, high)))) = (
-                    owned.committed.next.get(topic),
-                    self.consumer.as_ref().map(|asked| asked.fetch_watermarks(name, number, ASK)),
-                ) else {
-                    continue;
-                };
-                let held = u64::try_from(low).unwrap_or(0)..=u64::try_from(high).unwrap_or(0);
-                if !held.contains(next) {
-                    found += &format!("; {name}/{partition} is to be read from offset {next} and holds {low} to {high}");
-                }
-            }
-        }
+        let found: String = self.removed().collect();
         format!(
             "a committed offset is no longer in the topic: retention removed records that were not processed, or the topic was made \
              anew{found}. Nothing is skipped by itself: to accept the loss, stop all processes, set the offsets of group {} with \
              kafka-consumer-groups.sh --reset-offsets, and for a stage with state delete and make anew its changelog and state folder",
             self.options.group(self.log.stage)
         )
+    }
+
+    /// The partitions of which the next record is not in the topic any more.
+    fn removed(&self) -> impl Iterator<Item = String> {
+        let places = self.owned.iter().flat_map(|(at, owned)| self.inputs.iter().map(move |input| (at, owned, input)));
+        places.filter_map(|(partition, owned, (topic, name))| {
+            let next = owned.committed.next.get(topic)?;
+            let (low, high) = self.consumer.as_ref()?.fetch_watermarks(name, i32::try_from(partition).ok()?, ASK).ok()?;
+            let held = u64::try_from(low).unwrap_or(0)..=u64::try_from(high).unwrap_or(0);
+            (!held.contains(next))
+                .then(|| format!("; {name}/{partition} is to be read from offset {next} and holds {low} to {high}"))
+        })
+    }
+
+    /// A partition cannot be sought. The client refuses that where it has found that the offset is not in the topic, even before it says so.
+    pub(super) fn seek_failed(&self, error: &KafkaError) -> LogError {
+        const OPERATION: &str = "going to the committed offsets";
+        if error.rdkafka_error_code() == Some(Code::State) && self.removed().next().is_some() {
+            return LogError::stop(OPERATION, self.out_of_range());
+        }
+        LogError::recover(OPERATION, error)
     }
 
     fn publish_sizes(&mut self) {
