@@ -1,5 +1,7 @@
 //! A replay gives the same with each stage on a thread of its own: rows, dead letters, and updates in the same order.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 

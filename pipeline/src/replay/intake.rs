@@ -128,9 +128,10 @@ fn take_in(receiver: &Receiver<Outputs>, updates: Option<&SyncSender<Vec<Output>
             Topic::Accounts => compact::<Account>(outputs, &mut results.accounts)?,
             Topic::DeadLetters => {
                 // Several stages write them: in which order does not depend on how fast these are.
-                let decoded = values(&outputs).map(decode::<DeadLetter>);
                 let letters = dead_letters.entry(stage).or_default();
-                decoded.map(|letter| letter.map(|letter| letters.push(letter))).collect::<Result<(), _>>()?;
+                for bytes in values(&outputs) {
+                    letters.push(decode(bytes)?);
+                }
             }
             other => results.others.entry(other).or_default().add(other, outputs),
         }
