@@ -4,7 +4,7 @@
 //! use tributary_runtime::config::memory::MemoryBudget;
 //!
 //! let shares = MemoryBudget::of(1024, 3, 2);
-//! assert_eq!((shares.stores >> 20, shares.values >> 20, shares.transaction >> 20), (232, 232, 9));
+//! assert_eq!((shares.stores >> 20, shares.values >> 20, shares.transaction >> 20), (232, 145, 9));
 //! ```
 
 use std::fs;
@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// Parts of a worker's share: records waiting to be read; one transaction; twice that on its way to the brokers; and the needs of the stage
 /// and the clients, such as compression.
-const PARTS: usize = 8;
+const PARTS: usize = 14;
 
 /// Memory of an idle process: code, the clients' threads and buffers, RocksDB's compactions. Measured.
 const FIXED_MB: u32 = 96;
@@ -35,10 +35,10 @@ impl MemoryBudget {
     }
 
     /// Divides `memory_mb` MiB for a process with this many workers, of which `keeping` have state: after a fixed part, a quarter for
-    /// RocksDB, half for values, a quarter for data in flight.
+    /// RocksDB, five sixteenths for values, the rest for data in flight.
     pub fn of(memory_mb: u32, workers: usize, keeping: usize) -> Self {
         let bytes = memory_mb.saturating_sub(FIXED_MB) as usize * 1024 * 1024;
-        Self { stores: bytes / 4, values: bytes / 2 / keeping.max(1), transaction: bytes / 4 / workers.max(1) / PARTS }
+        Self { stores: bytes / 4, values: bytes / 16 * 5 / keeping.max(1), transaction: bytes / 16 * 7 / workers.max(1) / PARTS }
     }
 }
 

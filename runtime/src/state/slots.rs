@@ -131,7 +131,13 @@ impl Slots {
             Self::Many(slots) => return slots.replace(slot),
             Self::Few(slots) => match search(slots, slot.sub()) {
                 Ok(at) => return slots.get_mut(at).map(|known| std::mem::replace(known, slot)),
-                Err(at) => slots.insert(at, slot),
+                Err(at) => {
+                    // A vector alone would begin with room for four, and most actors have fewer values.
+                    if slots.len() == slots.capacity() {
+                        slots.reserve_exact(slots.len() / 2 + 1);
+                    }
+                    slots.insert(at, slot);
+                }
             },
         }
         if let Self::Few(slots) = self
