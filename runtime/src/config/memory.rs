@@ -38,7 +38,11 @@ impl MemoryBudget {
     /// RocksDB, five sixteenths for values, the rest for data in flight.
     pub fn of(memory_mb: u32, workers: usize, keeping: usize) -> Self {
         let bytes = memory_mb.saturating_sub(FIXED_MB) as usize * 1024 * 1024;
-        Self { stores: bytes / 4, values: bytes / 16 * 5 / keeping.max(1), transaction: bytes / 16 * 7 / workers.max(1) / PARTS }
+        Self {
+            stores: bytes / 4,
+            values: bytes / 16 * 5 / keeping.max(1),
+            transaction: bytes / 16 * 7 / workers.max(1) / PARTS,
+        }
     }
 }
 
