@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use tributary_pipeline::stages::{Pipeline, StageName};
-use tributary_runtime::log::{BatchLimits, MemoryLog};
+use tributary_runtime::log::{BatchLimits, MemoryLog, Routed};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::{Worker, WorkerOptions};
 use tributary_simulator::check::check;
@@ -20,7 +20,7 @@ fn run(history: &History, pipeline: &Pipeline, partitions: u32, records_max: usi
         if raw.topic == Topic::IdentityInbox {
             log.append(raw.topic, raw.received_ms, raw.key(), raw.value());
         } else {
-            log.append_raw(raw.topic, at as u32 % partitions, raw.received_ms, raw.value());
+            log.extend([Routed::raw(raw.topic, at as u32 % partitions, raw.received_ms, raw.value())]);
         }
     }
     for stage in StageName::ALL {

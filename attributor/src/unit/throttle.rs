@@ -66,8 +66,7 @@ impl Unit<'_, '_> {
             return Ok(());
         }
         self.state.delete(&self.actor, &keys::THROTTLED);
-        self.compute_deferred()?;
-        Ok(())
+        self.compute_deferred()
     }
 
     /// Computes what was put off while records waited, unless the unit is throttled.
@@ -75,13 +74,10 @@ impl Unit<'_, '_> {
     /// # Errors
     /// When the state is at fault.
     pub fn take_up(&mut self) -> Result<(), StateError> {
-        if !self.is_throttled()? {
-            self.compute_deferred()?;
-        }
-        Ok(())
+        if self.is_throttled()? { Ok(()) } else { self.compute_deferred() }
     }
 
-    fn compute_deferred(&mut self) -> Result<u64, StateError> {
+    fn compute_deferred(&mut self) -> Result<(), StateError> {
         let said = self.say_deferred()?;
         let mut reasons: BTreeMap<String, Reason> = BTreeMap::new();
         let mut received_ms = i64::MIN;
@@ -92,7 +88,7 @@ impl Unit<'_, '_> {
         }
         if reasons.is_empty() {
             self.rest_after(said);
-            return Ok(said);
+            return Ok(());
         }
         self.effects.outbox.caused_at(received_ms);
         // Milestones that have moved to another unit meanwhile are computed there.
@@ -101,6 +97,6 @@ impl Unit<'_, '_> {
         let tasks = self.tasks(&tracked, |milestone, _| reasons.get(&milestone.milestone_id).copied());
         let cost = self.compute_all(&tasks, &live)?;
         self.rest_after(said + cost);
-        Ok(said + cost)
+        Ok(())
     }
 }

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
 
 use tributary_proto::{Account, CreditUpdate, DeadLetter, Message, Profile};
 use tributary_runtime::log::MemoryLog;
 use tributary_runtime::stage::Output;
 use tributary_runtime::topic::Topic;
 use tributary_runtime::topic::format::Row;
-use tributary_runtime::worker::WorkerError;
 
+use super::threads::{Thread, join, spawn};
 use super::{ReplayError, Results};
 use crate::stages::StageName;
 
@@ -39,7 +38,7 @@ impl OutputSender {
 /// See the module.
 pub(super) struct Intake {
     sender: OutputSender,
-    thread: JoinHandle<Result<Results, ReplayError>>,
+    thread: Thread<Results>,
     listening: Listening,
 }
 
@@ -71,13 +70,13 @@ impl Intake {
     /// When an output cannot be decoded.
     pub fn finish(self) -> Result<(Results, Listening), ReplayError> {
         drop(self.sender);
-        Ok((join("outputs", self.thread)?, self.listening))
+        Ok((join(self.thread)?, self.listening))
     }
 }
 
 /// The thread that passes updates on to a listener, if there is one.
 #[derive(Default)]
-pub(super) struct Listening(Option<JoinHandle<Result<(), ReplayError>>>);
+pub(super) struct Listening(Option<Thread<()>>);
 
 impl Listening {
     /// Waits for its end.
@@ -85,16 +84,8 @@ impl Listening {
     /// # Errors
     /// When an update cannot be decoded.
     pub fn end(self) -> Result<(), ReplayError> {
-        self.0.map_or(Ok(()), |thread| join("updates", thread))
+        self.0.map_or(Ok(()), join)
     }
-}
-
-fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>, ReplayError> {
-    thread::Builder::new().name(name.into()).spawn(work).map_err(ReplayError::Thread)
-}
-
-fn join<T>(name: &str, thread: JoinHandle<Result<T, ReplayError>>) -> Result<T, ReplayError> {
-    thread.join().map_err(|_| ReplayError::Worker(WorkerError::Panicked { worker: name.into() }))?
 }
 
 fn pass_on(receiver: &Receiver<Vec<Output>>, mut listener: Listener) -> Result<(), ReplayError> {

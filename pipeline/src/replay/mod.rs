@@ -13,13 +13,13 @@
 mod intake;
 mod results;
 mod stations;
+mod threads;
 
 use std::mem;
 
 use tributary_proto::CreditUpdate;
 use tributary_runtime::config::Problems;
 use tributary_runtime::log::{BatchLimits, Routed};
-use tributary_runtime::stage::Output;
 use tributary_runtime::state::{Snapshot, State, StateError};
 use tributary_runtime::topic::Topic;
 use tributary_runtime::worker::WorkerError;
@@ -28,7 +28,7 @@ use crate::credit_table::CreditTable;
 use crate::settings::Settings;
 use crate::stages::Pipeline;
 use intake::{Intake, Listener, Listening, OutputSender};
-use stations::{Chunk, Station, Threads};
+use stations::{Chunk, Line, Station};
 
 pub use results::{Results, WriteError};
 
@@ -39,7 +39,7 @@ const CHUNK_RECORDS: usize = 10_000;
 pub struct Replay {
     /// The stages; empty while they are on their threads.
     stations: Vec<Station>,
-    threads: Option<Threads>,
+    line: Option<Line>,
     has_threads: bool,
     /// Raw records that no stage has seen.
     chunk: Chunk,
@@ -89,7 +89,7 @@ impl Replay {
     pub fn with_limits(settings: &Settings, partitions: u32, limits: BatchLimits) -> Result<Self, Problems> {
         Ok(Self {
             stations: Station::all(&Pipeline::compile(settings)?, partitions, limits),
-            threads: None,
+            line: None,
             has_threads: false,
             chunk: Vec::new(),
             next_partition: 0,
@@ -114,8 +114,7 @@ impl Replay {
 
     /// Appends a raw record. `received_ms` is when it was received, for the check of times in the future; 0 where that is not known.
     pub fn append(&mut self, topic: Topic, received_ms: i64, value: &[u8]) {
-        let output = Output { topic, key: Vec::new(), value: Some(value.to_vec()) };
-        self.chunk.push(Routed { output, partition: self.next_partition, timestamp_ms: received_ms });
+        self.chunk.push(Routed::raw(topic, self.next_partition, received_ms, value.to_vec()));
         self.next_partition = (self.next_partition + 1) % self.partitions.max(1);
         self.raw_records += 1;
     }
@@ -129,9 +128,9 @@ impl Replay {
         if self.chunk.len() < CHUNK_RECORDS {
             return Ok(());
         }
-        if self.has_threads && self.threads.is_none() {
+        if self.has_threads && self.line.is_none() {
             let outputs = self.outputs()?;
-            self.threads = Some(Threads::start(mem::take(&mut self.stations), &outputs)?);
+            self.line = Some(Line::start(mem::take(&mut self.stations), &outputs)?);
         }
         self.work()
     }
@@ -147,8 +146,8 @@ impl Replay {
 
     fn work(&mut self) -> Result<(), ReplayError> {
         let raw = mem::take(&mut self.chunk);
-        if let Some(threads) = &self.threads {
-            return if threads.send(raw) { Ok(()) } else { self.wait() };
+        if let Some(line) = &self.line {
+            return if line.send(raw) { Ok(()) } else { self.wait() };
         }
         let outputs = self.outputs()?;
         self.stations.iter_mut().try_fold(raw, |chunk, station| station.work(chunk, &outputs)).map(drop)
@@ -156,8 +155,8 @@ impl Replay {
 
     /// Waits for the threads, if they have work.
     fn wait(&mut self) -> Result<(), ReplayError> {
-        if let Some(threads) = self.threads.take() {
-            self.stations = threads.end()?;
+        if let Some(line) = self.line.take() {
+            self.stations = line.end()?;
         }
         Ok(())
     }

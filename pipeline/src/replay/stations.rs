@@ -5,15 +5,15 @@
 
 use std::mem;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
 
 use tributary_runtime::log::{BatchLimits, MemoryLog, MemorySession, Routed};
 use tributary_runtime::state::State;
 use tributary_runtime::topic::Topic;
-use tributary_runtime::worker::{Worker, WorkerError, WorkerOptions};
+use tributary_runtime::worker::{Worker, WorkerOptions};
 
 use super::ReplayError;
 use super::intake::OutputSender;
+use super::threads::{Thread, join, spawn};
 use crate::stages::{Pipeline, StageName};
 
 /// Chunks that wait for a stage, at most: bounds the memory.
@@ -82,13 +82,13 @@ impl Station {
     }
 }
 
-/// Stages that work at the same time.
-pub(super) struct Threads {
+/// Stages that work at the same time, each on the chunks that the one before has done.
+pub(super) struct Line {
     sender: SyncSender<Chunk>,
-    threads: Vec<JoinHandle<(Station, Result<(), ReplayError>)>>,
+    threads: Vec<Thread<Station>>,
 }
 
-impl Threads {
+impl Line {
     /// Starts the threads.
     ///
     /// # Errors
@@ -100,11 +100,8 @@ impl Threads {
             let (to, behind) = sync_channel(WAITING_MAX);
             let (name, from, outputs) = (station.stage(), mem::replace(&mut receiver, behind), outputs.clone());
             let to = (!station.next.is_empty()).then_some(to);
-            let work = move || {
-                let done = station.work_on_all(&from, to.as_ref(), &outputs);
-                (station, done)
-            };
-            threads.push(thread::Builder::new().name(name.into()).spawn(work).map_err(ReplayError::Thread)?);
+            let work = move || station.work_on_all(&from, to.as_ref(), &outputs).map(|()| station);
+            threads.push(spawn(name, work)?);
         }
         Ok(Self { sender, threads })
     }
@@ -120,8 +117,7 @@ impl Threads {
     /// When a stage has failed.
     pub fn end(self) -> Result<Vec<Station>, ReplayError> {
         drop(self.sender);
-        let panicked = |_| ReplayError::Worker(WorkerError::Panicked { worker: "a stage".into() });
-        let ended: Result<Vec<_>, _> = self.threads.into_iter().map(|thread| thread.join().map_err(panicked)).collect();
-        ended?.into_iter().map(|(station, done)| done.map(|()| station)).collect()
+        let ended: Vec<_> = self.threads.into_iter().map(join).collect();
+        ended.into_iter().collect()
     }
 }

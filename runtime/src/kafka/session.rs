@@ -247,7 +247,7 @@ impl KafkaSession {
     fn consumer_failed(&self, error: &KafkaError) -> Result<(), LogError> {
         const OPERATION: &str = "reading";
         if error.rdkafka_error_code() == Some(Code::AutoOffsetReset) {
-            return Err(LogError::stop(OPERATION, self.out_of_range()));
+            return Err(LogError::stop(OPERATION, self.out_of_range(&self.removed())));
         }
         match (remedy(error), error) {
             (Remedy::Stop(advice), _) => Err(LogError::stop(OPERATION, format!("{error}: {advice}"))),
@@ -260,33 +260,36 @@ impl KafkaSession {
     }
 
     /// Says which partitions cannot be read on, and what can be done.
-    fn out_of_range(&self) -> String {
-        let found: String = self.removed().collect();
+    fn out_of_range(&self, removed: &str) -> String {
         format!(
             "a committed offset is no longer in the topic: retention removed records that were not processed, or the topic was made \
-             anew{found}. Nothing is skipped by itself: to accept the loss, stop all processes, set the offsets of group {} with \
+             anew{removed}. Nothing is skipped by itself: to accept the loss, stop all processes, set the offsets of group {} with \
              kafka-consumer-groups.sh --reset-offsets, and for a stage with state delete and make anew its changelog and state folder",
             self.options.group(self.log.stage)
         )
     }
 
-    /// The partitions of which the next record is not in the topic any more.
-    fn removed(&self) -> impl Iterator<Item = String> {
+    /// The partitions of which the next record is not in the topic any more, as text.
+    fn removed(&self) -> String {
         let places = self.owned.iter().flat_map(|(at, owned)| self.inputs.iter().map(move |input| (at, owned, input)));
-        places.filter_map(|(partition, owned, (topic, name))| {
+        let removed = places.filter_map(|(partition, owned, (topic, name))| {
             let next = owned.committed.next.get(topic)?;
             let (low, high) = self.consumer.as_ref()?.fetch_watermarks(name, i32::try_from(partition).ok()?, ASK).ok()?;
             let held = u64::try_from(low).unwrap_or(0)..=u64::try_from(high).unwrap_or(0);
             (!held.contains(next))
                 .then(|| format!("; {name}/{partition} is to be read from offset {next} and holds {low} to {high}"))
-        })
+        });
+        removed.collect()
     }
 
     /// A partition cannot be sought. The client refuses that where it has found that the offset is not in the topic, even before it says so.
     pub(super) fn seek_failed(&self, error: &KafkaError) -> LogError {
         const OPERATION: &str = "going to the committed offsets";
-        if error.rdkafka_error_code() == Some(Code::State) && self.removed().next().is_some() {
-            return LogError::stop(OPERATION, self.out_of_range());
+        if error.rdkafka_error_code() == Some(Code::State) {
+            let removed = self.removed();
+            if !removed.is_empty() {
+                return LogError::stop(OPERATION, self.out_of_range(&removed));
+            }
         }
         LogError::recover(OPERATION, error)
     }

@@ -39,20 +39,12 @@ impl MemoryLog {
 
     /// Appends a record from outside.
     pub fn append(&self, topic: Topic, timestamp_ms: i64, key: Vec<u8>, value: Vec<u8>) {
-        append(&mut self.lock(), topic, None, timestamp_ms, Output { topic, key, value: Some(value) });
+        append(&mut self.lock(), timestamp_ms, Output { topic, key, value: Some(value) });
     }
 
-    /// Appends a record from outside that has no key to a partition.
-    pub fn append_raw(&self, topic: Topic, partition: u32, timestamp_ms: i64, value: Vec<u8>) {
-        append(&mut self.lock(), topic, Some(partition), timestamp_ms, Output { topic, key: Vec::new(), value: Some(value) });
-    }
-
-    /// Appends records to the partitions that they were taken from in another log.
+    /// Appends records to their partitions.
     pub fn extend(&self, records: impl IntoIterator<Item = Routed>) {
-        let mut topics = self.lock();
-        for Routed { output, partition, timestamp_ms } in records {
-            append(&mut topics, output.topic, Some(partition), timestamp_ms, output);
-        }
+        extend(&mut self.lock(), records);
     }
 
     /// Takes all records of a topic out, in partition order.
@@ -83,11 +75,19 @@ impl MemoryLog {
     }
 }
 
-fn append(topics: &mut Topics, topic: Topic, at: Option<u32>, timestamp_ms: i64, output: Output) {
-    let Some(queues) = topics.get_mut(&topic) else { return };
-    let at = at.unwrap_or_else(|| partition::of(&output.key, queues.len() as u32));
-    if let Some(queue) = queues.get_mut(at as usize) {
-        queue.records.push_back(Routed { output, partition: at, timestamp_ms });
+/// Appends a record to the partition of its key.
+fn append(topics: &mut Topics, timestamp_ms: i64, output: Output) {
+    let partitions = topics.get(&output.topic).map_or(0, Vec::len);
+    let partition = partition::of(&output.key, partitions as u32);
+    extend(topics, [Routed { output, partition, timestamp_ms }]);
+}
+
+fn extend(topics: &mut Topics, records: impl IntoIterator<Item = Routed>) {
+    for routed in records {
+        let queues = topics.get_mut(&routed.output.topic);
+        if let Some(queue) = queues.and_then(|queues| queues.get_mut(routed.partition as usize)) {
+            queue.records.push_back(routed);
+        }
     }
 }
 
@@ -138,11 +138,9 @@ impl Session for MemorySession {
 
     fn commit(&mut self, transaction: Transaction) -> Result<(), LogError> {
         let mut topics = self.log.lock();
-        for Routed { output, partition, timestamp_ms } in transaction.outputs {
-            append(&mut topics, output.topic, Some(partition), timestamp_ms, output);
-        }
+        extend(&mut topics, transaction.outputs);
         for letter in transaction.dead_letters {
-            append(&mut topics, Topic::DeadLetters, None, 0, Output::dead_letter(&letter, false));
+            append(&mut topics, 0, Output::dead_letter(&letter, false));
         }
         for (topic, at, next) in transaction.offsets {
             let queue = topics.get_mut(&topic).and_then(|queues| queues.get_mut(at as usize));

@@ -81,6 +81,13 @@ pub struct Routed {
     pub timestamp_ms: i64,
 }
 
+impl Routed {
+    /// A record from outside, which has no key.
+    pub fn raw(topic: Topic, partition: u32, received_ms: i64, value: Vec<u8>) -> Self {
+        Self { output: Output { topic, key: Vec::new(), value: Some(value) }, partition, timestamp_ms: received_ms }
+    }
+}
+
 /// What a batch leaves behind: committed whole or not at all.
 #[derive(Debug, Default)]
 pub struct Transaction {
